@@ -1,0 +1,1 @@
+"""Grants, mandates, decisions, audit, and the client package that ward systems import."""
