@@ -1,7 +1,6 @@
 """Compact JWS and JWT (RFC 7515 §7.1, RFC 7519), with every check that RFC 8725 asks for."""
 
 import json
-import math
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
@@ -10,9 +9,11 @@ from card.jose.keys import KeySet, Signer
 
 _CLOCK_SKEW_S = 60
 _MAX_BYTES = 16384
+_LAST_SECOND = 253402300800  # 10000-01-01: later ones overflow floats or dates
 
 
-def _json(value: Mapping[str, object]) -> bytes:
+def encode_json(value: Mapping[str, object]) -> bytes:
+    """JSON as we sign it: UTF-8, no spaces, members in the order given."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
 
 
@@ -25,7 +26,7 @@ def sign_compact(
 ) -> str:
     """Sign a JWT with an explicit type (RFC 8725 §3.11)."""
     header = {"alg": signer.alg, "kid": signer.kid, "typ": typ, **(extra_header or {})}
-    signing_input = f"{b64url_encode(_json(header))}.{b64url_encode(_json(payload))}"
+    signing_input = f"{b64url_encode(encode_json(header))}.{b64url_encode(encode_json(payload))}"
     return f"{signing_input}.{b64url_encode(signer.sign(signing_input.encode('ascii')))}"
 
 
@@ -76,7 +77,7 @@ def _seconds(claims: Mapping[str, object], name: str) -> float | None:
     value = claims.get(name)
     if value is None and name not in claims:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LAST_SECOND:
         raise TokenRejected("claims", f"{name} is no number")
     return value
 

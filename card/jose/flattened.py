@@ -1,7 +1,7 @@
 """The flattened JWS of a card: exactly four members, the certificate unprotected (RFC 7515 §7.2.2).
 
-The national app returns the certificate after the digest was given, so the leaf cannot be protected; it counts
-only after our own path rules, and the protected header never says which key signed.
+The national app returns the certificate after the digest was given, so the leaf cannot be protected; it
+counts only after our own path rules, and the protected header never says which key signed.
 """
 
 import json

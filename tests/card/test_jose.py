@@ -144,7 +144,7 @@ def test_rfc7519_4_1_5_a_token_of_the_future_is_refused() -> None:
 
 @pytest.mark.parametrize("expiry", [True, "9999999999", None, 10**400])
 def test_an_expiry_that_is_no_time_is_refused(expiry: object) -> None:
-    assert refused(signed(HEADER, CLAIMS | {"exp": expiry})) in {"claims", "expired"} or expiry == 10**400
+    assert refused(signed(HEADER, CLAIMS | {"exp": expiry})) == "claims"
 
 
 def test_not_a_number_is_no_json() -> None:

@@ -1,0 +1,73 @@
+"""`dairi card`: look at a card, or put a virtual one on a reader."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from card.certificates import Purpose, read_certificate
+from card.faults import Fault
+from card.jpki import JpkiCard
+
+app = typer.Typer(
+    no_args_is_help=True, help="My Number cards: look at one, or put a virtual one on a reader."
+)
+
+
+@app.command()
+def show(
+    reader: Annotated[str, typer.Option(help="Part of the reader's name, where there are several.")] = "",
+) -> None:
+    """Show the certificate that opens without a PIN, and how many tries each PIN has left."""
+    try:
+        from card.pcsc import PcscReader  # noqa: PLC0415 - pyscard is optional
+    except ImportError:
+        typer.echo("pyscard is not installed here; install dairi[card].", err=True)
+        raise typer.Exit(1) from None
+    try:
+        with PcscReader(reader).connect() as transport, JpkiCard(transport) as card:
+            certificate = read_certificate(card.certificate(Purpose.AUTHENTICATION))
+            typer.echo(
+                f"user authentication certificate  {certificate.serial:X}, until
+                {certificate.not_after:%Y-%m-%d}"
+            )
+            for purpose, name in ((Purpose.AUTHENTICATION, "PIN"), (Purpose.SIGNATURE, "signature password")):
+                typer.echo(f"{name:<32} {card.tries_left(purpose)} tries left")
+    except Fault as fault:
+        typer.echo(f"{fault.code} {fault.values or ''}".rstrip(), err=True)
+        raise typer.Exit(1) from fault
+
+
+@app.command()
+def virtual(
+    folder: Annotated[Path, typer.Option(help="Folder of cards, as the sandbox keeps them.")],
+    host: Annotated[str, typer.Option(help="Where vpcd listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port of vpcd.")] = 35963,
+    deck_port: Annotated[int, typer.Option(help="Port for choosing the card; 0 takes a free one.")] = 0,
+    insert: Annotated[str, typer.Option(help="Label of the card to lay on the reader at once.")] = "",
+) -> None:
+    """Put cards of a folder on a virtual reader, until stopped."""
+    from card.virtual.deck import DeckServer, LocalDeck  # noqa: PLC0415 - only this command
+    from card.virtual.store import load_deck  # noqa: PLC0415 - only this command
+    from card.virtual.vpcd import VpcdSlot, VpcdUnreachable  # noqa: PLC0415 - only this command
+
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    deck = LocalDeck(load_deck(folder), VpcdSlot(host, port).lay)
+    if not deck.names():
+        typer.echo(f"no cards in {folder}", err=True)
+        raise typer.Exit(1)
+    try:
+        with DeckServer(deck, "127.0.0.1", deck_port) as server:
+            deck.insert(insert or deck.names()[0])
+            typer.echo(
+                f"{deck.inserted()} lies on the virtual reader; choose cards at 127.0.0.1:{server.port}"
+            )
+            stopped.wait()
+            deck.remove()
+    except (VpcdUnreachable, KeyError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error

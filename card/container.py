@@ -1,0 +1,205 @@
+"""One container for everything a card signs: a flattened JWS over bytes that the provider made.
+
+Purposes never share a `typ`, so no signature can be replayed as another; an answer over any other bytes
+than those that were prepared is refused.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from card.certificates import JpkiCertificate, Purpose, read_certificate
+from card.faults import CardRejected, Fault
+from card.jose import Flattened, VerificationKey, b64url_encode
+from card.jose.compact import encode_json
+from card.revocation import RevocationStatus
+from card.trust import Trust, check_path, check_status
+
+_CLOCK_SKEW: Final = timedelta(seconds=60)
+
+
+class SigningPurpose(StrEnum):
+    """What a signature is for."""
+
+    LOGIN = "login"
+    MANDATE = "mandate"
+    LINK = "link"
+
+    @property
+    def typ(self) -> str:
+        """The protected `typ` of this purpose alone."""
+        return f"dairi-{self}+jws"
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long the request may be answered; a person reads a mandate at her own pace."""
+        return timedelta(minutes=30 if self is SigningPurpose.MANDATE else 5)
+
+
+@dataclass(frozen=True, slots=True)
+class ToBeSigned:
+    """The bytes that the provider made, base64url both."""
+
+    protected: str
+    payload: str
+
+    @property
+    def signing_input(self) -> bytes:
+        """What the card signs (RFC 7515 §5.1 step 5)."""
+        return f"{self.protected}.{self.payload}".encode("ascii")
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the signing input: what a challenge is bound to."""
+        return hashlib.sha256(self.signing_input).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class CardEvidence:
+    """Who signed what, and what revocation said.
+
+    :param signed_at: when the provider verified it, UTC.
+    """
+
+    certificate: JpkiCertificate
+    purpose: SigningPurpose
+    revocation: RevocationStatus
+    signed_at: datetime
+    container: Flattened
+
+
+def refuse_controls(text: str) -> None:
+    """Refuse characters that make a text look like another: bidirectional, zero-width and control ones.
+
+    :raises Fault: `card.text_controls`.
+    Source: Unicode UTS #39 §5; CVE-2021-42574.
+    """
+    if any(
+        unicodedata.category(character) in {"Cf", "Cc", "Co", "Cs"} and character != "\n"
+        for character in text
+    ):
+        raise Fault("card.text_controls")
+
+
+def prepare(
+    purpose: SigningPurpose,
+    *,
+    issuer: str,
+    audience: str,
+    nonce: bytes,
+    issued_at: datetime,
+    alg: str = "RS256",
+    text: str | None = None,
+    template: str | None = None,
+    content: Mapping[str, object] | None = None,
+    extra: Mapping[str, object] | None = None,
+) -> ToBeSigned:
+    """Make the bytes for a card to sign.
+
+    :param audience: the exact address that the answer is posted to.
+    :param nonce: at least 16 random bytes of this attempt alone.
+    :param template: id and version of the template that renders `content` to `text`; a mandate has all three.
+    """
+    if len(nonce) < 16:
+        raise ValueError("a nonce has at least 128 bits")
+    if text is not None:
+        refuse_controls(text)
+    claims: dict[str, object] = {
+        "iss": issuer,
+        "aud": audience,
+        "purpose": str(purpose),
+        "nonce": b64url_encode(nonce),
+        "iat": int(issued_at.timestamp()),
+    }
+    optional = {"template": template, "content": content, "text": text}
+    claims |= {name: value for name, value in optional.items() if value is not None}
+    claims |= extra or {}
+    header = {"alg": alg, "typ": purpose.typ}
+    return ToBeSigned(b64url_encode(encode_json(header)), b64url_encode(encode_json(claims)))
+
+
+def _algorithm(certificate: x509.Certificate) -> tuple[VerificationKey, str]:
+    """Dispatch on the certificate's key: RSA today, P-384 on the next generation of cards."""
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return VerificationKey.from_public_key(key, "RS256"), "RS256"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return VerificationKey.from_public_key(key, "ES384"), "ES384"
+    raise CardRejected("card.path")
+
+
+def _check_signature(container: Flattened, certificate: JpkiCertificate, expecting: SigningPurpose) -> None:
+    try:
+        header = container.protected_header()
+    except ValueError as error:
+        raise CardRejected("card.malformed") from error
+    if header.get("typ") != expecting.typ:
+        raise CardRejected("card.purpose")
+    key, alg = _algorithm(certificate.x509)
+    if dict(header) != {"alg": alg, "typ": expecting.typ}:
+        raise CardRejected("card.malformed")
+    if not key.verifies(container.signing_input, container.signature):
+        raise CardRejected("card.signature")
+
+
+def certificate_purpose(purpose: SigningPurpose, certificate: JpkiCertificate) -> Purpose:
+    """Which certificate a purpose is signed with; linking uses both, in one answer."""
+    match purpose:
+        case SigningPurpose.LOGIN:
+            return Purpose.AUTHENTICATION
+        case SigningPurpose.MANDATE:
+            return Purpose.SIGNATURE
+        case SigningPurpose.LINK:
+            return certificate.purpose
+
+
+def verify_signed_by_card(
+    container: Flattened, *, expecting: SigningPurpose, prepared: ToBeSigned, trust: Trust, now: datetime
+) -> CardEvidence:
+    """Verify what a My Number card signed.
+
+    :param expecting: the purpose of the attempt; a signature for another is refused.
+    :param prepared: the bytes made for this attempt; the caller has consumed its challenge already.
+    :param now: aware UTC time at which certificate and request must be valid; ±60 s for `iat`.
+    :raises CardRejected: `card.purpose`, `card.bytes`, `card.expired`, `card.signature`, `card.path`,
+        `card.revoked`, `card.status_unavailable`, `card.policy` or `card.malformed`.
+    Source: 公的個人認証 証明書プロファイル; RFC 7515 §5.2.
+    """
+    certificate = read_certificate(container.leaf_der)
+    _check_signature(container, certificate, expecting)
+    if (container.protected, container.payload) != (prepared.protected, prepared.payload):
+        raise CardRejected("card.bytes")
+    issued = container.claims().get("iat")
+    age = now.timestamp() - issued if isinstance(issued, int) else float("inf")
+    if not -_CLOCK_SKEW.total_seconds() <= age <= expecting.lifetime.total_seconds():
+        raise CardRejected("card.expired")
+    issuer = check_path(certificate, certificate_purpose(expecting, certificate), trust, now)
+    status = check_status(certificate, issuer, trust, now)
+    return CardEvidence(certificate, expecting, status, now, container)
+
+
+def verify_again(
+    container: Flattened, *, expecting: SigningPurpose, trust: Trust, at: datetime
+) -> tuple[JpkiCertificate, Mapping[str, object]]:
+    """Verify a kept container as of the time it was taken in; what revocation said then is in its record.
+
+    :returns: the certificate and the payload's claims.
+    :raises CardRejected: as `verify_signed_by_card`, without expiry and revocation of today.
+    """
+    certificate = read_certificate(container.leaf_der)
+    _check_signature(container, certificate, expecting)
+    check_path(certificate, certificate_purpose(expecting, certificate), trust, at)
+    try:
+        claims = container.claims()
+    except ValueError as error:
+        raise CardRejected("card.malformed") from error
+    if claims.get("purpose") != str(expecting):
+        raise CardRejected("card.purpose")
+    return certificate, claims

@@ -1,0 +1,69 @@
+"""A reader through PC/SC. The only importer of pyscard, which builds from source and is optional."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from smartcard.CardConnection import CardConnection
+from smartcard.Exceptions import (
+    CardConnectionException,
+    ListReadersException,
+    NoCardException,
+    SmartcardException,
+)
+from smartcard.pcsc.PCSCExceptions import BaseSCardException, EstablishContextException
+from smartcard.reader.Reader import Reader as PcscDevice
+from smartcard.scard import SCARD_SHARE_EXCLUSIVE, SCARD_UNPOWER_CARD
+from smartcard.System import readers
+
+from card.faults import Fault
+from card.transport import Transport
+
+
+class _PcscTransport:
+    def __init__(self, connection: CardConnection) -> None:
+        self._connection = connection
+
+    def transmit(self, apdu: bytes) -> bytes:
+        try:
+            content, first, second = self._connection.transmit(list(apdu))
+        except (CardConnectionException, BaseSCardException) as error:
+            raise Fault("card.removed") from error
+        return bytes([*content, first, second])
+
+
+class PcscReader:
+    """The first reader with a card in it.
+
+    :param name_contains: part of the reader's name, where a PC has several.
+    """
+
+    def __init__(self, name_contains: str = "") -> None:
+        self._name_contains = name_contains
+
+    def _devices(self) -> list[PcscDevice]:
+        try:
+            found = [device for device in readers() if self._name_contains in str(device)]
+        except (EstablishContextException, ListReadersException, BaseSCardException) as error:
+            raise Fault("card.service_down") from error
+        if not found:
+            raise Fault("card.no_reader")
+        return found
+
+    @contextmanager
+    def connect(self) -> Iterator[Transport]:
+        """Hold the card exclusively, and cut its power afterwards: that alone clears its security state."""
+        for device in self._devices():
+            connection = device.createConnection()
+            try:
+                connection.connect(mode=SCARD_SHARE_EXCLUSIVE, disposition=SCARD_UNPOWER_CARD)
+            except NoCardException:
+                continue
+            except SmartcardException as error:
+                raise Fault("card.removed") from error
+            try:
+                yield _PcscTransport(connection)
+            finally:
+                connection.disconnect()
+                connection.release()
+            return
+        raise Fault("card.no_card")

@@ -1,0 +1,147 @@
+"""Which certificates count: pinned roots per purpose, our own path rules (RFC 5280 §6.1, 証明書プロファイル).
+
+The hierarchy has one tier, and all generations of a root share one name, so the issuer is chosen by its
+signature.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtensionOID
+
+from card.certificates import (
+    AUTHENTICATION_POLICY,
+    SIGNATURE_POLICY,
+    TEST_AUTHENTICATION_POLICY,
+    TEST_SIGNATURE_POLICY,
+    JpkiCertificate,
+    Purpose,
+)
+from card.faults import CardRejected
+from card.revocation import RevocationSource, RevocationState, RevocationStatus
+
+_POLICIES: Final = {Purpose.SIGNATURE: SIGNATURE_POLICY, Purpose.AUTHENTICATION: AUTHENTICATION_POLICY}
+_TEST_POLICIES: Final = {
+    Purpose.SIGNATURE: TEST_SIGNATURE_POLICY,
+    Purpose.AUTHENTICATION: TEST_AUTHENTICATION_POLICY,
+}
+_KNOWN_CRITICAL: Final = {
+    ExtensionOID.KEY_USAGE,
+    ExtensionOID.CERTIFICATE_POLICIES,
+    ExtensionOID.BASIC_CONSTRAINTS,
+    ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+    ExtensionOID.EXTENDED_KEY_USAGE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a deployment trusts.
+
+    :param anchors: pinned roots per purpose, several generations each.
+    :param policies: the one certificate policy accepted per purpose; a test card's only in the sandbox.
+    :param revocation: where the status comes from.
+    """
+
+    anchors: Mapping[Purpose, tuple[x509.Certificate, ...]]
+    policies: Mapping[Purpose, x509.ObjectIdentifier]
+    revocation: RevocationSource
+
+    @classmethod
+    def from_files(cls, folder: Path, revocation: RevocationSource, *, test_cards: bool = False) -> Self:
+        """Read the roots in `signature*.der` and `authentication*.der`.
+
+        :param test_cards: accept the policies of test cards instead of the real ones; for the sandbox only.
+        :raises ValueError: when a purpose has no root.
+        """
+        anchors = {
+            purpose: tuple(
+                x509.load_der_x509_certificate(path.read_bytes())
+                for path in sorted(folder.glob(f"{purpose}*.der"))
+            )
+            for purpose in Purpose
+        }
+        if not all(anchors.values()):
+            raise ValueError("every purpose needs a pinned root")
+        return cls(anchors, _TEST_POLICIES if test_cards else _POLICIES, revocation)
+
+    @property
+    def accepts_test_cards(self) -> bool:
+        """Whether test cards count, which production refuses."""
+        return not set(self.policies.values()).isdisjoint(_TEST_POLICIES.values())
+
+
+def _issuer(
+    certificate: JpkiCertificate, anchors: Iterable[x509.Certificate], now: datetime
+) -> x509.Certificate:
+    for anchor in anchors:
+        if anchor.subject.public_bytes() != certificate.issuer_der:
+            continue
+        try:
+            certificate.x509.verify_directly_issued_by(anchor)
+        except (InvalidSignature, ValueError, TypeError):
+            continue
+        if anchor.not_valid_before_utc <= now <= anchor.not_valid_after_utc:
+            return anchor
+        raise CardRejected("card.expired")
+    raise CardRejected("card.path")
+
+
+def _check_leaf(certificate: JpkiCertificate) -> None:
+    leaf = certificate.x509
+    critical = {extension.oid for extension in leaf.extensions if extension.critical}
+    if not critical <= _KNOWN_CRITICAL or ExtensionOID.KEY_USAGE not in critical:
+        raise CardRejected("card.path")
+    try:
+        if leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            raise CardRejected("card.path")
+    except x509.ExtensionNotFound:
+        pass
+    usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
+    if not usage.digital_signature or usage.key_cert_sign or usage.crl_sign:
+        raise CardRejected("card.path")
+    key = leaf.public_key()
+    rsa_2048 = isinstance(key, rsa.RSAPublicKey) and key.key_size == 2048 and key.public_numbers().e == 65537
+    p384 = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1)
+    if not (rsa_2048 or p384):
+        raise CardRejected("card.path")
+
+
+def check_path(
+    certificate: JpkiCertificate, purpose: Purpose, trust: Trust, now: datetime
+) -> x509.Certificate:
+    """Apply every path rule but revocation.
+
+    :returns: the pinned root that issued it.
+    :raises CardRejected: `card.purpose`, `card.policy`, `card.path` or `card.expired`.
+    """
+    if certificate.purpose is not purpose:
+        raise CardRejected("card.purpose")
+    policies = certificate.x509.extensions.get_extension_for_class(x509.CertificatePolicies)
+    named = {policy.policy_identifier for policy in policies.value}
+    if not policies.critical or trust.policies[purpose] not in named:
+        raise CardRejected("card.policy")
+    _check_leaf(certificate)
+    issuer = _issuer(certificate, trust.anchors[purpose], now)
+    if not certificate.not_before <= now <= certificate.not_after:
+        raise CardRejected("card.expired")
+    return issuer
+
+
+def check_status(
+    certificate: JpkiCertificate, issuer: x509.Certificate, trust: Trust, now: datetime
+) -> RevocationStatus:
+    """Ask the revocation source.
+
+    :raises CardRejected: `card.revoked`; `card.status_unavailable` when the source cannot say.
+    """
+    status = trust.revocation.status(certificate.x509, issuer, now)
+    if status.state is RevocationState.REVOKED:
+        raise CardRejected("card.revoked", reason=status.reason)
+    return status

@@ -1,0 +1,192 @@
+"""A deck of cards of which at most one lies on the reader.
+
+The bridge's sandbox page chooses the card. Where the deck lives in another process (the one that feeds
+vpcd), it is reached by one-line JSON messages over loopback.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+from card.faults import Fault
+from card.transport import Transport
+from card.virtual.card import VirtualCard
+
+
+class Deck(Protocol):
+    """Cards by label."""
+
+    def names(self) -> list[str]:
+        """Labels of all cards."""
+
+    def inserted(self) -> str | None:
+        """The card on the reader, if any."""
+
+    def insert(self, name: str) -> None:
+        """Lay a card on the reader, in the place of any other.
+
+        :raises KeyError: for a label that the deck lacks.
+        """
+
+    def remove(self) -> None:
+        """Take the card away."""
+
+
+class LocalDeck:
+    """A deck in this process.
+
+    :param laid: called with the card that now lies on the reader, or None.
+    """
+
+    def __init__(
+        self, cards: Mapping[str, VirtualCard], laid: Callable[[VirtualCard | None], None] = lambda _: None
+    ) -> None:
+        self._cards = dict(cards)
+        self._laid = laid
+        self._inserted: str | None = None
+        self._lock = threading.RLock()
+
+    def names(self) -> list[str]:
+        """Labels of all cards."""
+        return list(self._cards)
+
+    def inserted(self) -> str | None:
+        """The card on the reader, if any."""
+        return self._inserted
+
+    def insert(self, name: str) -> None:
+        """Lay a card on the reader."""
+        with self._lock:
+            card = self._cards[name]
+            self.remove()
+            self._inserted = name
+            self._laid(card)
+
+    def remove(self) -> None:
+        """Take the card away; it forgets its security state."""
+        with self._lock:
+            card = self.card()
+            self._inserted = None
+            if card is not None:
+                self._laid(None)
+                card.power_off()
+
+    def card(self) -> VirtualCard | None:
+        """The card itself, for a reader in this process."""
+        return None if self._inserted is None else self._cards[self._inserted]
+
+
+class _InProcessTransport:
+    def __init__(self, deck: LocalDeck, card: VirtualCard) -> None:
+        self._deck, self._card = deck, card
+
+    def transmit(self, apdu: bytes) -> bytes:
+        if self._deck.card() is not self._card:
+            raise Fault("card.removed")
+        return self._card.process(apdu)
+
+
+class InProcessReader:
+    """A reader without PC/SC, for machines where neither pcscd nor its packages are at hand."""
+
+    def __init__(self, deck: LocalDeck) -> None:
+        self._deck = deck
+        self._held = threading.Lock()
+
+    @contextmanager
+    def connect(self) -> Iterator[Transport]:
+        """Hold the card."""
+        card = self._deck.card()
+        if card is None:
+            raise Fault("card.no_card")
+        with self._held:
+            yield _InProcessTransport(self._deck, card)
+            card.power_off()
+
+
+def _answer(deck: Deck, line: bytes) -> Mapping[str, object]:
+    try:
+        asked = json.loads(line)
+        match asked:
+            case {"insert": str(name)}:
+                deck.insert(name)
+            case {"remove": True}:
+                deck.remove()
+            case _:
+                pass
+    except (ValueError, KeyError):
+        return {"error": "no such card"}
+    return {"names": deck.names(), "inserted": deck.inserted()}
+
+
+class DeckServer:
+    """Serves a deck on a loopback port, one message a connection."""
+
+    def __init__(self, deck: Deck, host: str, port: int) -> None:
+        self._deck = deck
+        self._socket = socket.create_server((host, port))
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, name="deck", daemon=True)
+
+    def __enter__(self) -> "DeckServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rwb") as stream:
+                connection.settimeout(5)
+                try:
+                    stream.write(json.dumps(_answer(self._deck, stream.readline(4096))).encode() + b"\n")
+                    stream.flush()
+                except OSError:
+                    continue
+
+
+class DeckClient:
+    """A deck in another process."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+
+    def _ask(self, message: Mapping[str, object]) -> Mapping[str, object]:
+        with (
+            socket.create_connection(self._address, timeout=5) as connection,
+            connection.makefile("rwb") as stream,
+        ):
+            stream.write(json.dumps(message).encode() + b"\n")
+            stream.flush()
+            answer = json.loads(stream.readline())
+        if "error" in answer:
+            raise KeyError(answer["error"])
+        return dict(answer)
+
+    def names(self) -> list[str]:
+        """Labels of all cards."""
+        names = self._ask({})["names"]
+        return [str(name) for name in names] if isinstance(names, list) else []
+
+    def inserted(self) -> str | None:
+        """The card on the reader, if any."""
+        name = self._ask({})["inserted"]
+        return None if name is None else str(name)
+
+    def insert(self, name: str) -> None:
+        """Lay a card on the reader."""
+        self._ask({"insert": name})
+
+    def remove(self) -> None:
+        """Take the card away."""
+        self._ask({"remove": True})

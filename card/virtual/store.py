@@ -1,0 +1,91 @@
+"""Cards in a folder, so that the sandbox's people keep theirs.
+
+One JSON file a card, readable by its owner alone.
+"""
+
+import json
+import os
+from base64 import b64decode, b64encode
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+
+from card.virtual.card import CardContents, Pin, VirtualCard
+
+
+def _text(octets: bytes) -> str:
+    return b64encode(octets).decode("ascii")
+
+
+def _key(key: rsa.RSAPrivateKey) -> str:
+    return _text(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def _load_key(text: str) -> rsa.RSAPrivateKey:
+    key = load_der_private_key(b64decode(text), password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError("a card's key is RSA")
+    return key
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace a file whole, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    beside.replace(path)
+
+
+def save_card(card: VirtualCard, path: Path) -> None:
+    """Write a card with its keys and the tries it has left."""
+    contents = card.contents
+    document = {
+        "label": contents.label,
+        "authentication_key": _key(contents.authentication_key),
+        "authentication_certificate": _text(contents.authentication_certificate),
+        "authentication_ca": _text(contents.authentication_ca),
+        "signature_key": _key(contents.signature_key),
+        "signature_certificate": _text(contents.signature_certificate),
+        "signature_ca": _text(contents.signature_ca),
+        "pin": [contents.pin.value.decode("ascii"), contents.pin.most_tries, contents.pin.tries_left],
+        "password": [
+            contents.password.value.decode("ascii"),
+            contents.password.most_tries,
+            contents.password.tries_left,
+        ],
+    }
+    write_private(path, json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8"))
+
+
+def load_card(path: Path) -> VirtualCard:
+    """Read a card; what its PINs go through is written back."""
+    document = json.loads(path.read_bytes())
+    contents = CardContents(
+        label=document["label"],
+        authentication_key=_load_key(document["authentication_key"]),
+        authentication_certificate=b64decode(document["authentication_certificate"]),
+        authentication_ca=b64decode(document["authentication_ca"]),
+        signature_key=_load_key(document["signature_key"]),
+        signature_certificate=b64decode(document["signature_certificate"]),
+        signature_ca=b64decode(document["signature_ca"]),
+        pin=Pin(document["pin"][0].encode("ascii"), *document["pin"][1:]),
+        password=Pin(document["password"][0].encode("ascii"), *document["password"][1:]),
+    )
+    card = VirtualCard(contents)
+    card.changed = lambda: save_card(card, path)
+    return card
+
+
+def load_deck(folder: Path) -> dict[str, VirtualCard]:
+    """Read all cards of a folder, by label, in the order of their file names."""
+    cards = [load_card(path) for path in sorted(folder.glob("*.json"))]
+    return {card.label: card for card in cards}
