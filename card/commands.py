@@ -29,10 +29,8 @@ def show(
     try:
         with PcscReader(reader).connect() as transport, JpkiCard(transport) as card:
             certificate = read_certificate(card.certificate(Purpose.AUTHENTICATION))
-            typer.echo(
-                f"user authentication certificate  {certificate.serial:X}, until
-                {certificate.not_after:%Y-%m-%d}"
-            )
+            typer.echo(f"user authentication certificate  {certificate.serial:X}")
+            typer.echo(f"valid until                      {certificate.not_after:%Y-%m-%d}")
             for purpose, name in ((Purpose.AUTHENTICATION, "PIN"), (Purpose.SIGNATURE, "signature password")):
                 typer.echo(f"{name:<32} {card.tries_left(purpose)} tries left")
     except Fault as fault:
@@ -51,7 +49,7 @@ def virtual(
     """Put cards of a folder on a virtual reader, until stopped."""
     from card.virtual.deck import DeckServer, LocalDeck  # noqa: PLC0415 - only this command
     from card.virtual.store import load_deck  # noqa: PLC0415 - only this command
-    from card.virtual.vpcd import VpcdSlot, VpcdUnreachable  # noqa: PLC0415 - only this command
+    from card.virtual.vpcd import VpcdError, VpcdSlot  # noqa: PLC0415 - only this command
 
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
@@ -68,6 +66,6 @@ def virtual(
             )
             stopped.wait()
             deck.remove()
-    except (VpcdUnreachable, KeyError) as error:
+    except (VpcdError, KeyError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

@@ -1,5 +1,7 @@
-"""The JPKI application of a My Number card: certificates and signatures (reference: 利用者クライアント仕様,
-ISO/IEC 7816-4).
+"""The JPKI application of a My Number card: certificates and signatures.
+
+Sources: 利用者クライアント仕様, ISO/IEC 7816-4, and what open clients found out about real cards.
+
 
 Security state survives a disconnect and even the end of the process, so every use ends by selecting another
 application; and selecting the JPKI application again logs out, so one use is one straight run of commands.

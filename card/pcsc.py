@@ -1,7 +1,7 @@
 """A reader through PC/SC. The only importer of pyscard, which builds from source and is optional."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from smartcard.CardConnection import CardConnection
 from smartcard.Exceptions import (
@@ -56,14 +56,22 @@ class PcscReader:
             connection = device.createConnection()
             try:
                 connection.connect(mode=SCARD_SHARE_EXCLUSIVE, disposition=SCARD_UNPOWER_CARD)
+                yield _PcscTransport(connection)
             except NoCardException:
                 continue
             except SmartcardException as error:
                 raise Fault("card.removed") from error
-            try:
-                yield _PcscTransport(connection)
             finally:
-                connection.disconnect()
-                connection.release()
+                _let_go(connection)
             return
         raise Fault("card.no_card")
+
+
+def _let_go(connection: CardConnection) -> None:
+    """Free the context also after a failure.
+
+    What is left to the garbage collector speaks to a service that is gone.
+    """
+    for step in (connection.disconnect, connection.release):
+        with suppress(SmartcardException, BaseSCardException):
+            step()

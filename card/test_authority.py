@@ -1,8 +1,8 @@
-"""A certification authority of test cards, with the true profile (証明書プロファイル): for the sandbox and
-for tests.
+"""A certification authority of test cards with the true profile (証明書プロファイル).
 
-It is made at first start and never leaves its folder. Its policy for signatures is that of real test cards,
-and its names say JPKI-TEST, so production refuses everything it issues.
+For the sandbox and for tests. It is made at first start and never leaves its folder. Its policy for
+signatures is that of real test cards, and its names say JPKI-TEST, so production refuses everything it
+issues.
 """
 
 import secrets

@@ -8,6 +8,7 @@ laid on connects, one that is taken away hangs up.
 import socket
 import struct
 import threading
+from contextlib import suppress
 from typing import Final
 
 from card.virtual.card import ATR, VirtualCard
@@ -16,7 +17,7 @@ DEFAULT_PORT: Final = 35963
 _POWER_OFF, _POWER_ON, _RESET, _ATR = b"\x00", b"\x01", b"\x02", b"\x04"
 
 
-class VpcdUnreachable(OSError):
+class VpcdError(OSError):
     """No virtual reader listens at the address."""
 
 
@@ -31,7 +32,7 @@ class VpcdSlot:
     def lay(self, card: VirtualCard | None) -> None:
         """Put a card in, or take it out.
 
-        :raises VpcdUnreachable: when the driver does not listen.
+        :raises VpcdError: when the driver does not listen.
         """
         self._hang_up()
         if card is None:
@@ -39,7 +40,7 @@ class VpcdSlot:
         try:
             connection = socket.create_connection(self._address, timeout=5)
         except OSError as error:
-            raise VpcdUnreachable(f"no virtual reader at {self._address[0]}:{self._address[1]}") from error
+            raise VpcdError(f"no virtual reader at {self._address[0]}:{self._address[1]}") from error
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection = connection
@@ -49,10 +50,8 @@ class VpcdSlot:
     def _hang_up(self) -> None:
         if self._connection is None or self._thread is None:
             return
-        try:
+        with suppress(OSError):  # the driver hung up first
             self._connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the driver hung up first
         self._thread.join(timeout=5)
         self._connection.close()
         self._connection = self._thread = None

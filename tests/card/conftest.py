@@ -1,0 +1,36 @@
+"""Cards and a certification authority, made once: RSA keys are expensive."""
+
+from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from card.test_authority import Holder, TestAuthority
+from card.trust import Trust
+from card.virtual.card import VirtualCard
+
+NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
+HANAKO = Holder("田中\u3000花子", date(1948, 5, 3), "2", "東京都渋谷区宇田川町１－１")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
+    return TestAuthority.create(tmp_path_factory.mktemp("authority"), NOW)
+
+
+@pytest.fixture(scope="session")
+def printed_card(authority: TestAuthority) -> VirtualCard:
+    return authority.issue_card(HANAKO, NOW)
+
+
+@pytest.fixture
+def card(printed_card: VirtualCard) -> VirtualCard:
+    contents = printed_card.contents
+    return VirtualCard(replace(contents, pin=deepcopy(contents.pin), password=deepcopy(contents.password)))
+
+
+@pytest.fixture
+def trust(authority: TestAuthority) -> Trust:
+    authority.publish_crls(NOW)
+    return authority.trust()
