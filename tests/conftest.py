@@ -1,8 +1,86 @@
-"""What every test may use, and the promise that a run as root leaves nothing out."""
+"""What every test may use.
+
+A fixed clock, both databases, and the promise that a run as root leaves nothing out.
+"""
 
 import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+
+from assurance.database import Database
+from assurance.sealed import MasterKeys, Vault
+from assurance.wards import Ward, WardCode
+from tests import postgresql
+
+NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
+
+
+class FixedClock:
+    """A clock that a test moves."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, by: timedelta) -> None:
+        self._now += by
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock()
+
+
+@pytest.fixture
+def ward() -> Ward:
+    return Ward(WardCode("131130"), "https://shibuya.id.example")
+
+
+@pytest.fixture(scope="session")
+def vault() -> Vault:
+    return Vault(MasterKeys.generate())
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    with postgresql.cluster() as url:
+        if url is None:
+            pytest.skip("storage tests: PostgreSQL is not installed (apt install postgresql)")
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database, each test on both kinds."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'dairi.db'}"
+        return
+    url = request.getfixturevalue("postgresql_url")
+    name = f"t{secrets.token_hex(8)}"
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    try:
+        yield url.replace("/postgres?", f"/{name}?")
+    finally:
+        with server.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+        server.dispose()
+
+
+@pytest.fixture
+def database(empty_database_url: str) -> Iterator[Database]:
+    made = Database(empty_database_url)
+    made.create_tables()
+    yield made
+    made.close()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

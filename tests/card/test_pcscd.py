@@ -45,8 +45,9 @@ def deck(service: None, authority: TestAuthority) -> LocalDeck:
     return LocalDeck({card.label: card}, VpcdSlot().lay)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def laid(deck: LocalDeck) -> Iterator[VirtualCard]:
+    """Laid once: a card that comes back before pcscd looked is an empty slot to OpenSC for a while."""
     deck.insert(deck.names()[0])
     card = deck.card()
     assert card is not None

@@ -1,0 +1,74 @@
+"""What happens, in one enumeration: `source:subject:action`. Every event writes a leaf of the audit log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from assurance.person import PersonId
+from assurance.wards import WardCode
+
+
+class EventName(StrEnum):
+    """All events."""
+
+    # People and their ways in.
+    PERSON_CREATED = "people:person:created"
+    PERSON_PROVEN = "people:person:proven"
+    CARD_LINKED = "card:credential:linked"
+    PASSKEY_ADDED = "passkey:credential:added"
+    PASSKEY_REMOVED = "passkey:credential:removed"
+    EMAIL_CONFIRMED = "email:identifier:confirmed"
+    # Logins.
+    LOGIN_SUCCEEDED = "login:person:succeeded"
+    LOGIN_RAISED = "login:person:raised"
+    LOGIN_ENDED = "login:person:ended"
+    EMAIL_CODE_SENT = "email:code:sent"
+    EMAIL_CODE_WRONG = "email:code:wrong"
+    CARD_REFUSED = "card:answer:refused"
+    CARD_ANSWER_FOREIGN = "card:answer:foreign_browser"
+    PASSKEY_REFUSED = "passkey:assertion:refused"
+    # Grants.
+    GRANT_PROPOSED = "grant:grant:proposed"
+    GRANT_ACCEPTED = "grant:grant:accepted"
+    GRANT_DIGITS_WRONG = "grant:digits:wrong"
+    GRANT_COMPARED = "grant:digits:compared"
+    GRANT_ACTIVATED = "grant:grant:activated"
+    GRANT_ENDED = "grant:grant:ended"
+    GRANT_PAUSED = "grant:grant:paused"
+    GRANT_RESUMED = "grant:grant:resumed"
+    INVITATION_REFUSED = "grant:invitation:refused"
+    MANDATE_SIGNED = "grant:mandate:signed"
+    MANDATE_REFUSED = "grant:mandate:refused"
+    # Tokens.
+    AUTHORIZATION_GRANTED = "token:authorization:granted"
+    AUTHORIZATION_ENDED = "token:authorization:ended"
+    CODE_REDEEMED = "token:code:redeemed"
+    CODE_REUSED = "token:code:reused"
+    CODE_FOREIGN = "token:code:foreign_client"
+    TOKEN_REFRESHED = "token:refresh:rotated"  # noqa: S105 - an event's name
+    REFRESH_REUSED = "token:refresh:reused"
+    CLIENT_TOKEN_ISSUED = "token:client:issued"  # noqa: S105 - an event's name
+    CLIENT_REFUSED = "token:client:refused"
+    TOKEN_REVOKED = "token:authorization:revoked"  # noqa: S105 - an event's name
+    # Decisions.
+    DECISION_ALLOWED = "decision:evaluation:allowed"
+    DECISION_DENIED = "decision:evaluation:denied"
+    # The log itself.
+    WRITER_OPENED = "audit:writer:opened"
+    WRITER_CLOSED = "audit:writer:closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    :param concerning: what to tell each person concerned, sealed with their own key.
+    :param clear: what anyone who holds the log may read: no person or grant id, nothing personal.
+    """
+
+    name: EventName
+    ward: WardCode
+    at: datetime
+    concerning: Mapping[PersonId, Mapping[str, str]] = field(default_factory=dict)
+    clear: Mapping[str, str | int | bool] = field(default_factory=dict)
