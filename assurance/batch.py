@@ -1,9 +1,9 @@
 """The batch door: the hot endpoints' look-ups and writes, gathered over all requests in flight.
 
-Two objects, each one thread with one held connection. The Reader always reads the primary in a new snapshot and
-keeps no cache: what ended is refused by every look-up that starts after the commit. The Writer makes many requests
-durable with one commit: first the claims, by which of two requests for one code exactly one wins, then the rows of
-the winners.
+Two objects, each one thread with one held connection. The Reader always reads the primary in a new snapshot
+and keeps no cache: what ended is refused by every look-up that starts after the commit. The Writer makes many
+requests durable with one commit: first the claims, by which of two requests for one code exactly one wins,
+then the rows of the winners.
 """
 
 import asyncio

@@ -1,9 +1,10 @@
 """The session door: one code path for SQLite and PostgreSQL, straight lines in threads.
 
-A unit that writes holds one lock from its first statement: on SQLite a lock of this process, then `flock` on a
-file beside the database, then `BEGIN IMMEDIATE` (without the first two a busy batch Writer starves this door);
-on PostgreSQL units claim by conditional updates. A dependency that is down or busy is `StorageUnavailable`,
-which the edge answers with 503: nothing that was acknowledged is lost, nothing is blindly repeated.
+A unit that writes holds one lock from its first statement: on SQLite a lock of this process, then `flock`
+on a file beside the database, then `BEGIN IMMEDIATE` (without the first two a busy batch Writer starves this
+door); on PostgreSQL units claim by conditional updates. A dependency that is down or busy is
+`StorageUnavailable`, which the edge answers with 503: nothing that was acknowledged is lost, nothing is
+blindly repeated.
 """
 
 import fcntl

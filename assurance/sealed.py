@@ -1,8 +1,8 @@
 """Sealing: personal data encrypted field by field, look-ups by MAC, keys per person.
 
-AES-256-GCM with ward, table, column and row as additional data, so that no sealed field can be moved to another
-place; a data key per person, wrapped by the master key, so that destroying one row erases a person. The master key
-comes from a file; key ids are stored beside everything it wraps.
+AES-256-GCM with ward, table, column and row as additional data, so that no sealed field can be moved to
+another place; a data key per person, wrapped by the master key, so that destroying one row erases a person.
+The master key comes from a file; key ids are stored beside everything it wraps.
 """
 
 import hmac

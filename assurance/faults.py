@@ -1,0 +1,26 @@
+"""What this layer refuses; see `card.faults`."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from card.faults import FaultKind
+
+FAULTS: Final[Mapping[str, FaultKind]] = {
+    "challenge.gone": FaultKind(400, "WebAuthn L3 §13.4.3"),
+    "challenge.foreign": FaultKind(400, "WebAuthn L3 §13.4.3"),
+    "challenge.expired": FaultKind(400, "WebAuthn L3 §13.4.3"),
+    "passkey.refused": FaultKind(400, "WebAuthn L3 §7.2"),
+    "passkey.unknown": FaultKind(400, "WebAuthn L3 §7.2 step 6"),
+    "passkey.registration_refused": FaultKind(400, "WebAuthn L3 §7.1"),
+    "passkey.taken": FaultKind(400, "WebAuthn L3 §7.1 step 26"),
+    "passkey.too_weak": FaultKind(403, "NIST SP 800-63B-4 §4.1.2.1"),
+    "passkey.last": FaultKind(400, "design: the last strong way in stays"),
+    "email.shape": FaultKind(400, "RFC 5321 §4.1.2"),
+    "email.wrong_code": FaultKind(400, "ASVS 6.6.3"),
+    "email.too_many": FaultKind(400, "ASVS 6.6.3"),
+    "email.expired": FaultKind(400, "ASVS 6.6.2"),
+    "card.unknown": FaultKind(400, "design: an unknown card is matched to nobody"),
+    "counter.staff": FaultKind(403, "design: two people"),
+    "counter.cards_differ": FaultKind(400, "design: linking"),
+    "counter.taken": FaultKind(400, "design: an identifier belongs to one person"),
+}

@@ -1,0 +1,113 @@
+"""Identifiers: what leads from a card or an address to one person, by MAC."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from assurance.database import Unit
+from assurance.person import PersonId
+from assurance.sealed import Vault
+from assurance.tables import IdentifierRow
+from assurance.wards import WardCode
+from card.faults import Fault
+
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z")
+_FULL_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+
+
+class IdentifierKind(StrEnum):
+    """Where an identifier comes from."""
+
+    CARD_AUTHENTICATION = "card_auth"
+    CARD_SIGNATURE = "card_sign"
+    EMAIL = "email"
+
+
+def normalise_address(text: str) -> str:
+    """Help a typed address: full-width characters and spaces around it are forgiven (RFC 5321 §4.1.2).
+
+    :raises Fault: `email.shape` when it still is none.
+    """
+    address = text.translate(_FULL_WIDTH).strip()
+    if len(address) > 254 or _ADDRESS.match(address) is None:
+        raise Fault("email.shape")
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{domain.lower()}"
+
+
+def bind(
+    unit: Unit,
+    vault: Vault,
+    person: PersonId,
+    kind: IdentifierKind,
+    raw: str | bytes,
+    now: datetime,
+    *,
+    counts_from: datetime | None = None,
+) -> None:
+    """Say that this identifier is this person's.
+
+    :raises Fault: `counter.taken` when it is someone else's already.
+    """
+    holder = find_person(unit.session, vault, unit.ward, kind, raw)
+    if holder == person:
+        return
+    if holder is not None:
+        raise Fault("counter.taken")
+    mac = vault.mac(unit.ward, kind, raw)
+    text = raw if isinstance(raw, str) else raw.hex()
+    cipher = vault.cipher_for(unit.session, unit.ward, person)
+    unit.session.add(
+        IdentifierRow(
+            ward=unit.ward,
+            kind=kind,
+            mac=mac,
+            person=person,
+            sealed=cipher.seal(text, table="identifier", column="sealed", row=mac),
+            bound_at=now,
+            counts_from=counts_from,
+        )
+    )
+    unit.session.flush()
+
+
+def find(
+    session: Session, vault: Vault, ward: WardCode, kind: IdentifierKind, raw: str | bytes
+) -> IdentifierRow | None:
+    """The identifier's row, under any live key."""
+    return session.exec(
+        select(IdentifierRow).where(
+            IdentifierRow.ward == ward,
+            IdentifierRow.kind == kind,
+            col(IdentifierRow.mac).in_(vault.macs(ward, kind, raw)),
+        )
+    ).first()
+
+
+def find_person(
+    session: Session, vault: Vault, ward: WardCode, kind: IdentifierKind, raw: str | bytes
+) -> PersonId | None:
+    """Whose identifier this is."""
+    row = find(session, vault, ward, kind, raw)
+    return None if row is None else PersonId(row.person)
+
+
+def addresses_of(session: Session, vault: Vault, ward: WardCode, person: PersonId) -> Sequence[str]:
+    """The confirmed mail addresses of a person, the oldest first."""
+    rows = session.exec(
+        select(IdentifierRow)
+        .where(
+            IdentifierRow.ward == ward,
+            IdentifierRow.person == person,
+            IdentifierRow.kind == IdentifierKind.EMAIL,
+        )
+        .order_by(col(IdentifierRow.bound_at))
+    ).all()
+    if not rows:
+        return ()
+    cipher = vault.cipher_for(session, ward, person)
+    return tuple(cipher.open(row.sealed, table="identifier", column="sealed", row=row.mac) for row in rows)
