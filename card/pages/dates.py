@@ -1,0 +1,42 @@
+"""Dates as people read them: 西暦 with 和暦 in Japanese, Tokyo time."""
+
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+TOKYO: Final = ZoneInfo("Asia/Tokyo")
+_ERAS: Final = (
+    (date(2019, 5, 1), "令和"),
+    (date(1989, 1, 8), "平成"),
+    (date(1926, 12, 25), "昭和"),
+    (date(1912, 7, 30), "大正"),
+    (date(1868, 1, 25), "明治"),
+)
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def era_year(day: date) -> str:
+    """The year in the Japanese calendar, such as 令和8年; the first year of an era is 元年."""
+    for first, name in _ERAS:
+        if day >= first:
+            year = day.year - first.year + 1
+            return f"{name}{'元' if year == 1 else year}年"
+    return f"{day.year}年"
+
+
+def date_text(day: date, locale: str) -> str:
+    """A day: `2026年（令和8年）11月24日` or `24 November 2026`."""
+    if locale == "ja":
+        return f"{day.year}年（{era_year(day)}）{day.month}月{day.day}日"
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def time_text(moment: datetime, locale: str) -> str:
+    """A moment, in Tokyo."""
+    local = moment.astimezone(TOKYO)
+    if locale == "ja":
+        return f"{local.year}年{local.month}月{local.day}日 {local.hour}時{local.minute:02d}分"
+    return f"{date_text(local.date(), locale)}, {local:%H:%M}"

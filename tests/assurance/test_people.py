@@ -1,0 +1,200 @@
+"""Counter registration, cards and mail, on both databases."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from assurance import card_login, counter, email_codes, identifiers, people
+from assurance.counter import LinkedCard
+from assurance.database import Database
+from assurance.identifiers import IdentifierKind
+from assurance.person import PersonId
+from assurance.sealed import Vault
+from assurance.thresholds import Thresholds
+from assurance.wards import Ward, WardCode
+from card.certificates import Purpose
+from card.container import SigningPurpose
+from card.faults import Fault
+from card.test_authority import TestAuthority
+from card.virtual.card import VirtualCard
+from tests.assurance.conftest import sign
+from tests.conftest import NOW
+
+ADDRESS = "hanako@example.jp"
+
+
+@pytest.fixture
+def hanako(
+    database: Database,
+    vault: Vault,
+    ward: Ward,
+    thresholds: Thresholds,
+    staff: tuple[PersonId, ...],
+    linked: Callable[[str], LinkedCard],
+) -> PersonId:
+    with database.writing(ward.code) as unit:
+        return counter.register(
+            unit,
+            vault,
+            thresholds,
+            linked("田中花子"),
+            staff=(staff[0], staff[1]),
+            address_read_back=ADDRESS,
+            now=NOW,
+        )
+
+
+def test_the_counter_proves_a_person_by_her_card(
+    database: Database, vault: Vault, ward: Ward, hanako: PersonId
+) -> None:
+    with database.reading() as session:
+        profile = people.profile(session, vault, ward.code, hanako)
+        assert profile is not None
+        assert profile.name == "田中\u3000花子"
+        assert [proof.ial for proof in people.proofs_of(session, ward.code, hanako)] == [3]
+        assert identifiers.addresses_of(session, vault, ward.code, hanako) == (ADDRESS,)
+
+
+def test_her_card_logs_her_in_and_signs_for_her_alone(
+    database: Database,
+    vault: Vault,
+    ward: Ward,
+    hanako: PersonId,
+    cards: dict[str, VirtualCard],
+    authority: TestAuthority,
+) -> None:
+    trust = authority.trust()
+    login = sign(cards["田中花子"], trust, Purpose.AUTHENTICATION, SigningPurpose.LOGIN)
+    signature = sign(cards["田中花子"], trust, Purpose.SIGNATURE, SigningPurpose.MANDATE)
+    stranger = sign(cards["田中由紀"], trust, Purpose.AUTHENTICATION, SigningPurpose.LOGIN)
+    with database.reading() as session:
+        assert card_login.log_in(session, vault, ward.code, login).person == hanako
+        assert card_login.signer_of(session, vault, ward.code, signature)[0] == hanako
+        with pytest.raises(Fault, match=r"card\.unknown"):
+            card_login.log_in(session, vault, ward.code, stranger)
+        with pytest.raises(Fault, match=r"card\.unknown"):
+            card_login.log_in(session, vault, WardCode("131121"), login)
+        with pytest.raises(Fault, match=r"card\.purpose"):
+            card_login.log_in(session, vault, ward.code, signature)
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (0, None)])
+def test_registration_takes_two_different_staff(
+    database: Database,
+    vault: Vault,
+    ward: Ward,
+    thresholds: Thresholds,
+    staff: tuple[PersonId, ...],
+    linked: Callable[[str], LinkedCard],
+    pair: tuple[int, int | None],
+) -> None:
+    members = (staff[pair[0]], PersonId("nobody") if pair[1] is None else staff[pair[1]])
+    with pytest.raises(Fault, match=r"counter\.staff"), database.writing(ward.code) as unit:
+        counter.register(
+            unit, vault, thresholds, linked("田中由紀"), staff=members, address_read_back=None, now=NOW
+        )
+
+
+def test_staff_are_named_once(
+    database: Database,
+    vault: Vault,
+    ward: Ward,
+    thresholds: Thresholds,
+    staff: tuple[PersonId, ...],
+    linked: Callable[[str], LinkedCard],
+) -> None:
+    three = (linked("職員一郎"), linked("職員二郎"), linked("田中由紀"))
+    with pytest.raises(Fault, match=r"counter\.staff"), database.writing(ward.code) as unit:
+        counter.begin_staff(unit, vault, thresholds, three, NOW)
+
+
+def test_two_cards_are_not_one(cards: dict[str, VirtualCard], authority: TestAuthority) -> None:
+    login = sign(cards["田中花子"], authority.trust(), Purpose.AUTHENTICATION, SigningPurpose.LOGIN)
+    link = sign(cards["田中花子"], authority.trust(), Purpose.SIGNATURE)
+    with pytest.raises(Fault, match="cards_differ"):
+        LinkedCard(login, link)
+
+
+class TestEmail:
+    def begin(self, database: Database, vault: Vault, ward: Ward, typed: str = ADDRESS) -> tuple[str, str]:
+        with database.writing(ward.code) as unit:
+            made = email_codes.begin(unit, vault, typed, browser="b", now=NOW)
+        assert made.code is not None
+        return made.id, made.code
+
+    def check(
+        self,
+        database: Database,
+        vault: Vault,
+        ward: Ward,
+        id_: str,
+        code: str,
+        browser: str = "b",
+        minutes: int = 0,
+    ) -> str:
+        with database.writing(ward.code) as unit:
+            now = NOW + timedelta(minutes=minutes)
+            return email_codes.check(unit, vault, id_, code, browser=browser, now=now)
+
+    def test_a_code_typed_in_full_width_is_accepted_once(
+        self, database: Database, vault: Vault, ward: Ward
+    ) -> None:
+        id_, code = self.begin(database, vault, ward, "　hanako＠Example.jp ")
+        wide = " ".join(chr(ord(digit) + 0xFEE0) for digit in code)
+        assert self.check(database, vault, ward, id_, wide) == ADDRESS
+        with pytest.raises(Fault, match=r"email\.expired"):
+            self.check(database, vault, ward, id_, code)
+
+    def test_wrong_codes_are_counted_also_though_they_are_refused(
+        self, database: Database, vault: Vault, ward: Ward
+    ) -> None:
+        id_, code = self.begin(database, vault, ward)
+        wrong = f"{(int(code) + 1) % 10**6:06d}"
+        left = []
+        for _ in range(10):
+            with pytest.raises(Fault) as refused:
+                self.check(database, vault, ward, id_, wrong)
+            left.append(refused.value.values.get("tries_left", refused.value.code))
+        assert left == [4, 3, 2, 1, *["email.too_many"] * 6]
+        with pytest.raises(Fault, match="too_many"):
+            self.check(database, vault, ward, id_, code)
+
+    def test_another_browser_and_a_late_answer_are_refused(
+        self, database: Database, vault: Vault, ward: Ward
+    ) -> None:
+        id_, code = self.begin(database, vault, ward)
+        for change in ({"browser": "other"}, {"minutes": 10}):
+            with pytest.raises(Fault, match=r"email\.expired"):
+                self.check(database, vault, ward, id_, code, **change)  # type: ignore[arg-type] # one of two
+
+    def test_an_address_gets_five_codes_in_a_quarter_of_an_hour(
+        self, database: Database, vault: Vault, ward: Ward
+    ) -> None:
+        for _ in range(5):
+            self.begin(database, vault, ward)
+        with database.writing(ward.code) as unit:
+            assert email_codes.begin(unit, vault, ADDRESS, browser="b", now=NOW).code is None
+
+    def test_a_known_address_is_its_person_and_an_unknown_one_somebody_new(
+        self, database: Database, vault: Vault, ward: Ward, hanako: PersonId
+    ) -> None:
+        with database.writing(ward.code) as unit:
+            assert email_codes.log_in(unit, vault, ADDRESS, NOW).person == hanako
+            stranger = email_codes.log_in(unit, vault, "new@example.jp", NOW).person
+            assert email_codes.log_in(unit, vault, "new@example.jp", NOW).person == stranger != hanako
+
+    @pytest.mark.parametrize("typed", ["", "a", "a@b", "a@b.c\nBcc: d@e.f", "a b@c.de", "@c.de"])
+    def test_what_is_no_address_is_refused(
+        self, database: Database, vault: Vault, ward: Ward, typed: str
+    ) -> None:
+        with pytest.raises(Fault, match=r"email\.shape"):
+            self.begin(database, vault, ward, typed)
+
+
+def test_an_identifier_belongs_to_one_person(
+    database: Database, vault: Vault, ward: Ward, hanako: PersonId
+) -> None:
+    with pytest.raises(Fault, match=r"counter\.taken"), database.writing(ward.code) as unit:
+        other = people.create_person(unit, vault, NOW)
+        identifiers.bind(unit, vault, other, IdentifierKind.EMAIL, ADDRESS, NOW)

@@ -1,0 +1,68 @@
+"""Every text in every language, every key used, every fault with a sentence and a next step."""
+
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from card.faults import FaultKind
+from card.pages import LOCALES, load_catalogue
+from card.pages.catalogue import read_texts
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ("card", "assurance", "delegation", "idp")
+PACKAGES = [
+    package
+    for package in (*LAYERS, "deploy.sandbox")
+    if (ROOT / package.replace(".", "/") / "locale").is_dir()
+]
+WITH_FAULTS = [package for package in LAYERS if (ROOT / package / "faults.py").exists()]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_language_has_every_text_with_the_same_values(package: str) -> None:
+    by_locale = {locale: read_texts(files(package).joinpath("locale"), locale) for locale in LOCALES}
+    reference = by_locale["ja"]
+    for locale, texts in by_locale.items():
+        assert texts.keys() == reference.keys(), locale
+        for key, text in texts.items():
+            assert text.strip(), (locale, key)
+            names = set(re.findall(r"{(\w+)}", text))
+            assert names == set(re.findall(r"{(\w+)}", reference[key])), (locale, key)
+
+
+@pytest.mark.parametrize("package", WITH_FAULTS)
+def test_every_fault_has_a_sentence_and_a_next_step(package: str) -> None:
+    faults: Mapping[str, FaultKind] = import_module(f"{package}.faults").FAULTS
+    texts = read_texts(files(package).joinpath("locale"), "ja")
+    for code, kind in faults.items():
+        assert {f"fault.{code}", f"fault.{code}.next"} <= texts.keys()
+        assert 400 <= kind.status < 500 or kind.status == 503
+    told = {key.removeprefix("fault.").removesuffix(".next") for key in texts if key.startswith("fault.")}
+    assert told == faults.keys()
+
+
+def test_no_key_is_used_that_no_catalogue_has_and_none_is_left_over() -> None:
+    known = set(load_catalogue(PACKAGES).texts["ja"])
+    sources = [
+        path.read_text("utf-8")
+        for package in PACKAGES
+        for path in (ROOT / package.replace(".", "/")).rglob("*")
+        if path.suffix in {".py", ".html"}
+    ]
+    text = "\n".join(sources)
+    families = {key.split(".")[0] for key in known} - {"fault"}
+    pattern = rf"""["']((?:{"|".join(sorted(families))})(?:\.[a-z0-9_]+)+)["']"""
+    used = set(re.findall(pattern, text))
+    modules = set(re.findall(r'import_module\("([\w.]+)"', text)) | set(PACKAGES)
+    assert not used - known - modules - not_texts(text)
+    built = tuple(re.findall(r"""f?["'](\w+\.(?:\w+\.)*)(?:\{|["'] ?[~+])""", text))
+    assert not {key for key in known - used if not key.startswith(("fault.", *built))}
+
+
+def not_texts(text: str) -> set[str]:
+    """Codes of faults look like keys and are texts only below `fault.`."""
+    return set(re.findall(r"""Fault\(\s*["']([\w.]+)["']""", text))
