@@ -1,11 +1,12 @@
 """Challenges: what may be answered once, by the browser it was made for, in its time."""
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlmodel import col, update
 
@@ -15,6 +16,8 @@ from assurance.sealed import Vault
 from assurance.tables import ChallengeRow
 from card.faults import Fault
 from card.jose import b64url_decode, b64url_encode
+
+_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def take(unit: Unit, vault: Vault, id_: str, purpose: str, *, browser: str, now:
 
     :raises Fault: `challenge.gone`, `challenge.foreign` or `challenge.expired`; the last two are costly.
     """
-    row = unit.session.get(ChallengeRow, (unit.ward, id_))
+    row = unit.session.get(ChallengeRow, (unit.ward, id_)) if _ID.match(id_) else None
     if row is None or row.purpose != purpose:
         raise Fault("challenge.gone")
     claimed = unit.session.exec(

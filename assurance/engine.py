@@ -28,11 +28,20 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """What one authentication reached, and when: freshness is its own, never a weaker one's."""
+
+    aal: AAL
+    at: datetime
+    phishing_resistant: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Assurance:
     """How sure we are of a login, now.
 
     :param amr: authentication methods (RFC 8176), sorted.
-    :param auth_time: when the person last authenticated.
+    :param auth_time: when the person last authenticated at the level that this reaches.
     """
 
     level: Level
@@ -40,6 +49,7 @@ class Assurance:
     auth_time: datetime
     phishing_resistant: bool
     reasons: tuple[Reason, ...]
+    reached: tuple[Reached, ...]
 
     @property
     def acr(self) -> str:
@@ -48,9 +58,12 @@ class Assurance:
 
     def meets(self, requirement: Requirement, now: datetime) -> bool:
         """Whether level and conditions hold."""
-        fresh = requirement.fresh_within is None or now - self.auth_time <= requirement.fresh_within
-        resists = self.phishing_resistant or not requirement.phishing_resistant
-        return fresh and resists and self.level.reaches(requirement.level)
+        return self.level.reaches(requirement.level) and any(
+            one.aal >= requirement.level.aal
+            and (one.phishing_resistant or not requirement.phishing_resistant)
+            and (requirement.fresh_within is None or now - one.at <= requirement.fresh_within)
+            for one in self.reached
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +124,18 @@ def assess(evidence: Collection[Evidence], now: datetime, thresholds: Thresholds
     cap = max(gives.cap for gives in authentications)
     proven = max((gives.reason.ial for gives in weighed if gives.reason.ial is not None), default=IAL.NONE)
     aal = max(gives.reason.aal or AAL.CONTACT for gives in authentications)
+    reached = {
+        Reached(gives.reason.aal or AAL.CONTACT, gives.at, gives.resists)
+        for gives in authentications
+        if gives.at is not None
+    }
     return Assurance(
         level=Level(min(cap, proven), aal),
         amr=tuple(sorted({method for gives in authentications for method in gives.amr})),
-        auth_time=max(gives.at for gives in authentications if gives.at is not None),
+        auth_time=max(one.at for one in reached if one.aal == aal),
         phishing_resistant=any(gives.resists for gives in authentications),
         reasons=tuple(
             sorted({gives.reason for gives in weighed}, key=lambda reason: (reason.what, reason.ial or 0))
         ),
+        reached=tuple(sorted(reached, key=lambda one: (one.aal, one.at))),
     )

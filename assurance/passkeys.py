@@ -36,7 +36,7 @@ from assurance.database import Unit
 from assurance.events import Event, EventName
 from assurance.evidence import Passkey
 from assurance.identifiers import IdentifierKind
-from assurance.levels import AAL
+from assurance.levels import AAL, IAL, Level, Requirement
 from assurance.login import Login
 from assurance.person import PersonId, new_id
 from assurance.sealed import Vault
@@ -46,7 +46,8 @@ from card.faults import Fault
 from card.jose import b64url_encode
 
 _LIFETIME: Final = timedelta(minutes=5)
-_FRESH: Final = timedelta(minutes=20)
+_FRESH_STRONG: Final = Requirement(Level(IAL.NONE, AAL.MULTI), fresh_within=timedelta(minutes=20))
+_BAD: Final = (WebAuthnException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _REGISTER: Final = "passkey-registration"
 _AUTHENTICATE: Final = "passkey-authentication"
 
@@ -96,7 +97,7 @@ def may_add(session: Session, login: Login, now: datetime) -> bool:
     AAL2 not older than 20 minutes, or a person without proof and without a passkey.
     """
     if login.assurance.level.aal >= AAL.MULTI:
-        return now - login.assurance.auth_time <= _FRESH
+        return login.assurance.meets(_FRESH_STRONG, now)
     proven = people.proofs_of(session, login.ward, login.person)
     return not proven and not _rows(session, login.ward, login.person)
 
@@ -138,6 +139,8 @@ def registration_options(
 def _refuse_foreign_frames(client_data: bytes) -> None:
     """WebAuthn L3 §7.1 step 10, §7.2 step 13: no ceremony inside another site's frame."""
     document = json.loads(client_data)
+    if not isinstance(document, dict):
+        raise ValueError("client data is no object")
     if document.get("crossOrigin") or "topOrigin" in document:
         raise ValueError("inside a foreign frame")
 
@@ -173,7 +176,7 @@ def register(
             expected_origin=ward.origin,
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
+    except _BAD as error:
         raise unit.costly(Fault("passkey.registration_refused")) from error
     credential_id, id_ = b64url_encode(verified.credential_id), new_id()
     if unit.session.get(PasskeyRow, (ward.code, credential_id)) is not None:
@@ -223,7 +226,7 @@ def authenticate(
         credential = parse_authentication_credential_json(response)
         _refuse_foreign_frames(credential.response.client_data_json)
         parse_client_data_json(credential.response.client_data_json)
-    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
+    except _BAD as error:
         raise unit.costly(Fault("passkey.refused")) from error
     row = unit.session.get(PasskeyRow, (ward.code, b64url_encode(credential.raw_id)), with_for_update=True)
     owner = None if row is None else unit.session.get(Person, (ward.code, row.person))
@@ -240,7 +243,7 @@ def authenticate(
             credential_current_sign_count=row.sign_count,
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
+    except _BAD as error:
         unit.record(Event(EventName.PASSKEY_REFUSED, ward.code, now, {PersonId(row.person): {}}))
         raise unit.costly(Fault("passkey.refused")) from error
     row.sign_count, row.last_used_at = verified.new_sign_count, now
@@ -255,6 +258,8 @@ def remove(unit: Unit, login: Login, id_: str, now: datetime) -> None:
     """
     if login.assurance.level.aal < AAL.MULTI:
         raise Fault("passkey.too_weak")
+    # Two removals side by side would each leave the other's passkey as the last.
+    unit.session.get(Person, (unit.ward, login.person), with_for_update=True)
     rows = _rows(unit.session, unit.ward, login.person)
     if id_ not in {row.id for row in rows}:
         raise Fault("passkey.unknown")

@@ -54,15 +54,10 @@ def test_no_key_is_used_that_no_catalogue_has_and_none_is_left_over() -> None:
         if path.suffix in {".py", ".html"}
     ]
     text = "\n".join(sources)
-    families = {key.split(".")[0] for key in known} - {"fault"}
-    pattern = rf"""["']((?:{"|".join(sorted(families))})(?:\.[a-z0-9_]+)+)["']"""
-    used = set(re.findall(pattern, text))
-    modules = set(re.findall(r'import_module\("([\w.]+)"', text)) | set(PACKAGES)
-    assert not used - known - modules - not_texts(text)
+    called = set(
+        re.findall(r"""\bt(?:ext)?\((?:\s*[\w.]+(?:\([\w]*\))?,)?\s*["']([\w.]+)["']\s*[,)]""", text)
+    )
+    assert not called - known
+    used = {key for key in known if f'"{key}"' in text or f"'{key}'" in text}
     built = tuple(re.findall(r"""f?["'](\w+\.(?:\w+\.)*)(?:\{|["'] ?[~+])""", text))
     assert not {key for key in known - used if not key.startswith(("fault.", *built))}
-
-
-def not_texts(text: str) -> set[str]:
-    """Codes of faults look like keys and are texts only below `fault.`."""
-    return set(re.findall(r"""Fault\(\s*["']([\w.]+)["']""", text))

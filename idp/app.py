@@ -1,0 +1,78 @@
+"""The composition root: one application a ward, behind one edge."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Host, Mount, Route
+
+from assurance.database import StorageUnavailable
+from assurance.wards import ward_name
+from card.faults import Fault
+from card.pages import Pages
+from idp.account.routes import account_routes
+from idp.faults import answer
+from idp.login.by_card import card_answer_routes
+from idp.login.routes import login_routes
+from idp.logs import RequestLog
+from idp.posted import refuse_foreign_pages
+from idp.services import Services
+
+
+def _ward_app(services: Services) -> FastAPI:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    def enter(request: Request) -> None:
+        request.state.site = ward_name(services.ward.code, services.pages.locale(request))
+
+    def from_our_pages(request: Request) -> None:
+        refuse_foreign_pages(request, services.ward.origin)
+
+    async def faulted(request: Request, error: Exception) -> Response:
+        enter(request)
+        if isinstance(error, StorageUnavailable):
+            error = Fault("storage.unavailable")
+        elif not isinstance(error, Fault):
+            error = Fault("request.unknown_page")
+        return answer(services.pages, request, error)
+
+    handled: Callable[[Request, Any], Awaitable[Response]] = faulted
+    for kind in (Fault, StorageUnavailable, HTTPException):
+        app.add_exception_handler(kind, handled)
+    pages = [Depends(enter), Depends(from_our_pages)]
+    app.include_router(login_routes(services), dependencies=pages)
+    app.include_router(account_routes(services), dependencies=pages)
+    app.include_router(card_answer_routes(services), dependencies=[Depends(enter)])
+    return app
+
+
+def create_app(wards: Sequence[Services]) -> Starlette:
+    """The whole service. A ward with a host of its own is found by it, one with a path by that."""
+
+    def live(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    def ready(_request: Request) -> Response:
+        answers = all(services.database.answers() for services in wards)
+        return JSONResponse({"database": answers}, status_code=200 if answers else 503)
+
+    def mounted(services: Services) -> BaseRoute:
+        app = _ward_app(services)
+        if services.ward.path:
+            return Mount(services.ward.path, app)
+        return Host(services.ward.origin.partition("://")[2], app)
+
+    app = Starlette(
+        routes=[
+            Route("/health/live", live),
+            Route("/health/ready", ready),
+            Mount("/static", Pages.static()),
+            *(mounted(services) for services in wards),
+        ]
+    )
+    app.add_middleware(RequestLog)
+    return app

@@ -1,0 +1,34 @@
+"""What the provider refuses, and the one map from a fault to its answer."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+import assurance.faults
+import card.faults
+from card.faults import Fault, FaultKind
+from card.pages import Pages
+
+FAULTS: Final[Mapping[str, FaultKind]] = {
+    "request.too_large": FaultKind(413, "RFC 9110 §15.5.14"),
+    "request.repeated": FaultKind(400, "RFC 6749 §3.1"),
+    "request.foreign_page": FaultKind(403, "Fetch Metadata §2"),
+    "request.unknown_page": FaultKind(404, "RFC 9110 §15.5.5"),
+    "interaction.gone": FaultKind(400, "design: an interaction expires"),
+    "interaction.foreign": FaultKind(400, "design: one-time answers"),
+    "login.needed": FaultKind(403, "RFC 9470 §3"),
+    "storage.unavailable": FaultKind(503, "RFC 9110 §15.6.4"),
+}
+ALL: Final[Mapping[str, FaultKind]] = {**card.faults.FAULTS, **assurance.faults.FAULTS, **FAULTS}
+_RETRY_AFTER_S: Final = "5"
+
+
+def answer(pages: Pages, request: Request, fault: Fault, *, back: str | None = None) -> Response:
+    """The page of a request that ended."""
+    status = ALL[fault.code].status
+    response = pages.fault(request, fault, status=status, back=back)
+    if status == 503:
+        response.headers["Retry-After"] = _RETRY_AFTER_S
+    return response

@@ -1,0 +1,1 @@
+"""Logging in: by card through the bridge, by passkey, by a code sent by mail."""

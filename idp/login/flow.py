@@ -1,0 +1,54 @@
+"""Going from a page that needs a login to the login pages, and back."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from assurance.database import Unit
+from assurance.evidence import Authentication
+from assurance.levels import Requirement
+from assurance.person import PersonId
+from idp import interactions, sessions
+from idp.interactions import Interaction
+from idp.posted import Posted, read_posted
+from idp.services import Services
+
+Form = Annotated[Posted, Depends(read_posted)]
+
+
+def see_other(path: str) -> RedirectResponse:
+    """Answer a form with another page (RFC 9110 §15.4.4)."""
+    return RedirectResponse(path, status_code=303)
+
+
+def ask_to_log_in(services: Services, return_to: str, requirement: Requirement) -> Response:
+    """Send a browser to log in, or to raise its login, and then back."""
+    with services.database.writing(services.ward.code) as unit:
+        id_, cookie = interactions.open_interaction(
+            unit, services, "account", return_to=return_to, requirement=requirement
+        )
+    response = see_other(services.address(f"/login?i={id_}"))
+    cookie.set_on(response)
+    return response
+
+
+def complete(
+    unit: Unit,
+    services: Services,
+    request: Request,
+    interaction: Interaction,
+    person: PersonId,
+    evidence: Authentication,
+) -> Response:
+    """Log in, then go on: to where the interaction leads, or to a stronger way in."""
+    login, cookie = sessions.begin(unit, services, request, person, evidence)
+    if not interaction.is_met_by(login, services.clock.now()):
+        response = see_other(services.address(f"/login?i={interaction.id}"))
+    else:
+        response = see_other(interaction.return_to)
+        if interaction.kind == "account":
+            interactions.close(unit, interaction.id).set_on(response)
+    cookie.set_on(response)
+    return response

@@ -1,0 +1,78 @@
+"""What a ward's application is made of. Everything gets its parts from here; there are no globals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assurance.database import Database
+from assurance.mail import Mailer, SmtpMailer
+from assurance.procedures import Procedures, load_procedures
+from assurance.sealed import MasterKeys, Vault
+from assurance.thresholds import Thresholds, load_thresholds
+from assurance.wards import Ward, parse_ward
+from card.clock import Clock, SystemClock
+from card.pages import Pages, Source
+from card.revocation import CrlFiles, NoRevocation
+from card.trust import Trust
+from idp.keys import KeyRing, load_keys
+from idp.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of one ward's application."""
+
+    ward: Ward
+    bridge_url: str
+    database: Database
+    vault: Vault
+    clock: Clock
+    pages: Pages
+    keys: KeyRing
+    trust: Trust
+    procedures: Procedures
+    thresholds: Thresholds
+    mailer: Mailer
+
+    def address(self, path: str) -> str:
+        """A page of this ward, as a path of its origin."""
+        return f"{self.ward.path}{path}"
+
+
+def make_pages() -> Pages:
+    """The pages of every layer."""
+    return Pages([Source("idp", "idp")], ["card", "assurance", "idp"])
+
+
+def compose(settings: Settings, *, sandbox: bool = False) -> Sequence[Services]:
+    """Build every ward's parts; they share what belongs to no ward.
+
+    :raises ValueError: when the database or the issuers are of another kind than this start.
+    """
+    wards = [Ward(parse_ward(code), issuer) for code, issuer in settings.wards.items()]
+    if not sandbox and any(not ward.issuer.startswith("https://") for ward in wards):
+        raise ValueError("an issuer without https; only `dairi sandbox` may do that")
+    database = Database(settings.database_url)
+    database.create_tables()
+    database.mark("sandbox" if sandbox else "production")
+    vault, clock = Vault(MasterKeys.from_file(settings.master_key_file)), SystemClock()
+    revocation = NoRevocation() if settings.crl_folder is None else CrlFiles(settings.crl_folder)
+    trust = Trust.from_files(settings.trust_folder, revocation, test_cards=sandbox)
+    text = None if settings.procedures_file is None else settings.procedures_file.read_text("utf-8")
+    procedures, thresholds, pages = load_procedures(text), load_thresholds(), make_pages()
+    mailer = SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_sender, clock)
+    return [
+        Services(
+            ward,
+            settings.bridge_url,
+            database,
+            vault,
+            clock,
+            pages,
+            load_keys(database, vault, ward.code, clock.now()),
+            trust,
+            procedures,
+            thresholds,
+            mailer,
+        )
+        for ward in wards
+    ]
