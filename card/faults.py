@@ -71,4 +71,8 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "bridge.unknown_session": FaultKind(400, "design: one page, one request"),
     "bridge.foreign_page": FaultKind(403, "Fetch Metadata §2"),
     "bridge.foreign_user": FaultKind(403, "design: loopback is shared"),
+    # Forms that people post.
+    "request.too_large": FaultKind(413, "RFC 9110 §15.5.14"),
+    "request.repeated": FaultKind(400, "RFC 6749 §3.1"),
+    "request.foreign_page": FaultKind(403, "Fetch Metadata §2"),
 }

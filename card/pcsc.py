@@ -1,7 +1,9 @@
 """A reader through PC/SC. The only importer of pyscard, which builds from source and is optional."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 from smartcard.CardConnection import CardConnection
 from smartcard.Exceptions import (
@@ -17,6 +19,9 @@ from smartcard.System import readers
 
 from card.faults import Fault
 from card.transport import Transport
+
+_SETTLES_S: Final = 2.0
+_LOOKS_EVERY_S: Final = 0.1
 
 
 class _PcscTransport:
@@ -49,22 +54,35 @@ class PcscReader:
             raise Fault("card.no_reader")
         return found
 
+    def _reach(self) -> CardConnection:
+        """Connect to the first card; one that was just laid down is seen after a moment."""
+        until = time.monotonic() + _SETTLES_S
+        while True:
+            for device in self._devices():
+                connection = device.createConnection()
+                try:
+                    connection.connect(mode=SCARD_SHARE_EXCLUSIVE, disposition=SCARD_UNPOWER_CARD)
+                except NoCardException:
+                    _let_go(connection)
+                except SmartcardException as error:
+                    _let_go(connection)
+                    raise Fault("card.removed") from error
+                else:
+                    return connection
+            if time.monotonic() >= until:
+                raise Fault("card.no_card")
+            time.sleep(_LOOKS_EVERY_S)
+
     @contextmanager
     def connect(self) -> Iterator[Transport]:
         """Hold the card exclusively, and cut its power afterwards: that alone clears its security state."""
-        for device in self._devices():
-            connection = device.createConnection()
-            try:
-                connection.connect(mode=SCARD_SHARE_EXCLUSIVE, disposition=SCARD_UNPOWER_CARD)
-                yield _PcscTransport(connection)
-            except NoCardException:
-                continue
-            except SmartcardException as error:
-                raise Fault("card.removed") from error
-            finally:
-                _let_go(connection)
-            return
-        raise Fault("card.no_card")
+        connection = self._reach()
+        try:
+            yield _PcscTransport(connection)
+        except SmartcardException as error:
+            raise Fault("card.removed") from error
+        finally:
+            _let_go(connection)
 
 
 def _let_go(connection: CardConnection) -> None:

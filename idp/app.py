@@ -14,13 +14,17 @@ from assurance.database import StorageUnavailable
 from assurance.wards import ward_name
 from card.faults import Fault
 from card.pages import Pages
+from card.pages.forms import refuse_foreign_pages
 from idp.account.routes import account_routes
+from idp.authorization.routes import authorization_routes, resume_routes
+from idp.end_session import end_session_routes
 from idp.faults import answer
 from idp.login.by_card import card_answer_routes
 from idp.login.routes import login_routes
 from idp.logs import RequestLog
-from idp.posted import refuse_foreign_pages
+from idp.metadata import jwks, metadata
 from idp.services import Services
+from idp.token.routes import token_routes
 
 
 def _ward_app(services: Services) -> FastAPI:
@@ -46,7 +50,19 @@ def _ward_app(services: Services) -> FastAPI:
     pages = [Depends(enter), Depends(from_our_pages)]
     app.include_router(login_routes(services), dependencies=pages)
     app.include_router(account_routes(services), dependencies=pages)
-    app.include_router(card_answer_routes(services), dependencies=[Depends(enter)])
+    app.include_router(resume_routes(services), dependencies=pages)
+    app.include_router(end_session_routes(services), dependencies=pages)
+    for routes in (card_answer_routes, authorization_routes, token_routes):
+        app.include_router(routes(services), dependencies=[Depends(enter)])
+
+    @app.get("/.well-known/openid-configuration")
+    def discovery() -> Response:
+        return JSONResponse(metadata(services))
+
+    @app.get("/jwks.json")
+    def keys() -> Response:
+        return JSONResponse(jwks(services))
+
     return app
 
 
@@ -60,6 +76,12 @@ def create_app(wards: Sequence[Services]) -> Starlette:
         answers = all(services.database.answers() for services in wards)
         return JSONResponse({"database": answers}, status_code=200 if answers else 503)
 
+    def discovery(services: Services) -> BaseRoute:
+        def answer_metadata(_request: Request) -> Response:
+            return JSONResponse(metadata(services))
+
+        return Route(f"/.well-known/oauth-authorization-server{services.ward.path}", answer_metadata)
+
     def mounted(services: Services) -> BaseRoute:
         app = _ward_app(services)
         if services.ward.path:
@@ -71,6 +93,7 @@ def create_app(wards: Sequence[Services]) -> Starlette:
             Route("/health/live", live),
             Route("/health/ready", ready),
             Mount("/static", Pages.static()),
+            *(discovery(services) for services in wards if services.ward.path),
             *(mounted(services) for services in wards),
         ]
     )

@@ -12,13 +12,13 @@ from card.faults import Fault, FaultKind
 from card.pages import Pages
 
 FAULTS: Final[Mapping[str, FaultKind]] = {
-    "request.too_large": FaultKind(413, "RFC 9110 §15.5.14"),
-    "request.repeated": FaultKind(400, "RFC 6749 §3.1"),
-    "request.foreign_page": FaultKind(403, "Fetch Metadata §2"),
     "request.unknown_page": FaultKind(404, "RFC 9110 §15.5.5"),
     "interaction.gone": FaultKind(400, "design: an interaction expires"),
     "interaction.foreign": FaultKind(400, "design: one-time answers"),
     "login.needed": FaultKind(403, "RFC 9470 §3"),
+    "authorize.client": FaultKind(400, "RFC 6749 §4.1.2.1"),
+    "authorize.redirect_uri": FaultKind(400, "RFC 6749 §4.1.2.1"),
+    "end_session.redirect_uri": FaultKind(400, "OIDC RP-Initiated Logout §3"),
     "storage.unavailable": FaultKind(503, "RFC 9110 §15.6.4"),
 }
 ALL: Final[Mapping[str, FaultKind]] = {**card.faults.FAULTS, **assurance.faults.FAULTS, **FAULTS}

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from assurance.database import time_column
@@ -62,4 +63,104 @@ class InteractionRow(SQLModel, table=True):
     answer: bytes | None = None
     answer_until: datetime | None = time_column(nullable=True)
     created_at: datetime = time_column()
+    expires_at: datetime = time_column(index=True)
+
+
+class OAuthClientRow(SQLModel, table=True):
+    """A ward system: client, audience and decision caller in one row, with one sector.
+
+    :param redirect_uris: JSON list, as `post_logout_redirect_uris`, `scopes` and `procedures`.
+    :param secret_hash: SHA-256 of a random secret, for `client_secret_basic`.
+    :param jwks: JSON of the client's public keys, for `private_key_jwt`.
+    """
+
+    __tablename__ = "oauth_client"
+
+    ward: str = Field(primary_key=True)
+    client_id: str = Field(primary_key=True)
+    name_ja: str
+    name_en: str
+    redirect_uris: str
+    post_logout_redirect_uris: str
+    auth_method: str
+    secret_hash: str | None = None
+    jwks: str | None = None
+    sector: str
+    audience: str
+    scopes: str
+    procedures: str
+    delegation_aware: bool
+    created_at: datetime = time_column()
+
+
+class SubjectRow(SQLModel, table=True):
+    """The random name of a person in one sector; found both ways."""
+
+    __tablename__ = "subject"
+    __table_args__ = (UniqueConstraint("ward", "sector", "sub"),)
+
+    ward: str = Field(primary_key=True)
+    sector: str = Field(primary_key=True)
+    person: str = Field(primary_key=True)
+    sub: str
+
+
+class AuthorizationRow(SQLModel, table=True):
+    """What a person, acting for whom under which grant, allowed a client; codes and tokens hang from it.
+
+    :param login: the login session that it ends with.
+    :param principal: for whom the person acts; None for themselves.
+    """
+
+    __tablename__ = "client_authorization"
+
+    ward: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    client_id: str = Field(index=True)
+    person: str = Field(index=True)
+    login: str = Field(index=True)
+    scope: str
+    nonce: str | None = None
+    principal: str | None = None
+    grant: str | None = Field(default=None, index=True)
+    created_at: datetime = time_column()
+    ended_at: datetime | None = time_column(nullable=True)
+
+
+class CodeRow(SQLModel, table=True):
+    """An authorization code, by hash (RFC 6749 §4.1.2)."""
+
+    __tablename__ = "authorization_code"
+
+    ward: str = Field(primary_key=True)
+    code: str = Field(primary_key=True)
+    client_id: str
+    authorization: str
+    redirect_uri: str
+    code_challenge: str
+    expires_at: datetime = time_column(index=True)
+    used_by: str | None = Field(default=None, index=True)
+
+
+class RefreshTokenRow(SQLModel, table=True):
+    """A refresh token, by hash; each is used once (RFC 9700 §4.14.2)."""
+
+    __tablename__ = "refresh_token"
+
+    ward: str = Field(primary_key=True)
+    token: str = Field(primary_key=True)
+    client_id: str
+    authorization: str
+    expires_at: datetime = time_column(index=True)
+    used_by: str | None = Field(default=None, index=True)
+
+
+class UsedJtiRow(SQLModel, table=True):
+    """A client assertion that was used (RFC 7523 §3 rule 7)."""
+
+    __tablename__ = "used_jti"
+
+    ward: str = Field(primary_key=True)
+    client_id: str = Field(primary_key=True)
+    jti: str = Field(primary_key=True)
     expires_at: datetime = time_column(index=True)

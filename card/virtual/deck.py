@@ -61,6 +61,8 @@ class LocalDeck:
         """Lay a card on the reader."""
         with self._lock:
             card = self._cards[name]
+            if name == self._inserted:
+                return  # a reader needs a while to see a card that was gone for a moment
             self.remove()
             self._inserted = name
             self._laid(card)

@@ -8,6 +8,7 @@ laid on connects, one that is taken away hangs up.
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 from typing import Final
 
@@ -19,6 +20,10 @@ _POWER_OFF, _POWER_ON, _RESET, _ATR = b"\x00", b"\x01", b"\x02", b"\x04"
 
 class VpcdError(OSError):
     """No virtual reader listens at the address."""
+
+
+_NOTICED_S: Final = 0.6
+"""pcscd looks about every 400 ms; a card laid down sooner would be taken for the one before."""
 
 
 class VpcdSlot:
@@ -55,6 +60,7 @@ class VpcdSlot:
         self._thread.join(timeout=5)
         self._connection.close()
         self._connection = self._thread = None
+        time.sleep(_NOTICED_S)
 
 
 def _serve(connection: socket.socket, card: VirtualCard) -> None:

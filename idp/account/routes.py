@@ -7,10 +7,11 @@ from starlette.responses import Response
 from assurance import passkeys
 from assurance.levels import AAL, IAL, LOWEST, Level, Requirement
 from card.faults import Fault
+from card.pages.forms import see_other
 from idp import sessions
 from idp.cookies import Cookie, hashed, name_of
 from idp.faults import answer
-from idp.login.flow import Form, ask_to_log_in, see_other
+from idp.login.flow import Form, ask_to_log_in
 from idp.services import Services
 
 _STRONG = Requirement(Level(IAL.NONE, AAL.MULTI))
@@ -42,10 +43,11 @@ def account_routes(services: Services) -> APIRouter:
 
     @router.get("/account/passkeys/new")
     def ask_for_new(request: Request) -> Response:
+        with database.reading(ward.code) as session:
+            login = sessions.current(session, services, request)
+        if login is None:
+            return ask_to_log_in(services, services.address("/account/passkeys/new"), _STRONG)
         with database.writing(ward.code) as unit:
-            login = sessions.current(unit.session, services, request)
-            if login is None:
-                return ask_to_log_in(services, services.address("/account/passkeys/new"), _STRONG)
             challenge, options = passkeys.registration_options(
                 unit,
                 services.vault,

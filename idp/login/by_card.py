@@ -7,9 +7,10 @@ from starlette.responses import Response
 from assurance import card_login
 from card.container import SigningPurpose
 from card.faults import Fault
+from card.pages.forms import see_other
 from idp import card_requests, interactions
 from idp.faults import answer
-from idp.login.flow import Form, complete, see_other
+from idp.login.flow import Form, complete
 from idp.services import Services
 
 

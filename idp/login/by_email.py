@@ -7,10 +7,11 @@ from starlette.responses import Response
 
 from assurance import email_codes
 from card.faults import Fault
+from card.pages.forms import see_other
 from idp import interactions
 from idp.faults import answer
 from idp.login.code_mail import send_code
-from idp.login.flow import Form, complete, see_other
+from idp.login.flow import Form, complete
 from idp.services import Services
 
 

@@ -4,23 +4,18 @@ from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from assurance.database import Unit
 from assurance.evidence import Authentication
 from assurance.levels import Requirement
 from assurance.person import PersonId
+from card.pages.forms import Posted, read_posted, see_other
 from idp import interactions, sessions
 from idp.interactions import Interaction
-from idp.posted import Posted, read_posted
 from idp.services import Services
 
 Form = Annotated[Posted, Depends(read_posted)]
-
-
-def see_other(path: str) -> RedirectResponse:
-    """Answer a form with another page (RFC 9110 §15.4.4)."""
-    return RedirectResponse(path, status_code=303)
 
 
 def ask_to_log_in(services: Services, return_to: str, requirement: Requirement) -> Response:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 
 from card.faults import Fault
 
@@ -60,3 +61,8 @@ def refuse_foreign_pages(request: Request, origin: str) -> None:
     site = request.headers.get("sec-fetch-site")
     if site != "same-origin" and not (site is None and request.headers.get("origin") == origin):
         raise Fault("request.foreign_page")
+
+
+def see_other(path: str) -> RedirectResponse:
+    """Answer a form with another page (RFC 9110 §15.4.4)."""
+    return RedirectResponse(path, status_code=303)

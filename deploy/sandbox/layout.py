@@ -1,0 +1,88 @@
+"""Where the sandbox keeps its state and where its parts answer."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from idp.settings import Settings
+
+WARD: Final = "131130"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One sandbox: a folder and its ports.
+
+    :param in_process_card: the card lives in the bridge, without pcscd.
+    """
+
+    folder: Path
+    provider_port: int
+    mail_port: int
+    bridge_port: int
+    smtp_port: int
+    in_process_card: bool
+
+    @property
+    def issuer(self) -> str:
+        """The ward's issuer; `localhost`, because WebAuthn refuses IP addresses."""
+        return f"http://localhost:{self.provider_port}/{WARD}"
+
+    @property
+    def mail(self) -> str:
+        """Where caught mail is read."""
+        return f"http://localhost:{self.mail_port}"
+
+    @property
+    def bridge(self) -> str:
+        """The bridge, on loopback."""
+        return f"http://127.0.0.1:{self.bridge_port}"
+
+    @property
+    def authority(self) -> Path:
+        """The test authority's folder."""
+        return self.folder / "authority"
+
+    @property
+    def deck(self) -> Path:
+        """The residents' cards."""
+        return self.folder / "cards"
+
+    @property
+    def staff(self) -> Path:
+        """The staff's cards, which the seed alone uses."""
+        return self.folder / "staff"
+
+    @property
+    def enrolment(self) -> Path:
+        """What the bridge pins."""
+        return self.folder / "enrolment.json"
+
+    def environment(self) -> Mapping[str, str]:
+        """The provider's settings."""
+        return {
+            "DAIRI_DATABASE_URL": f"sqlite:///{self.folder / 'dairi.db'}",
+            "DAIRI_MASTER_KEY_FILE": str(self.folder / "master.key"),
+            "DAIRI_WARDS": json.dumps({WARD: self.issuer}),
+            "DAIRI_TRUST_FOLDER": str(self.authority / "trust"),
+            "DAIRI_CRL_FOLDER": str(self.authority / "crl"),
+            "DAIRI_BRIDGE_URL": self.bridge,
+            "DAIRI_PROCEDURES_FILE": str(self.folder / "procedures.toml"),
+            "DAIRI_SMTP_PORT": str(self.smtp_port),
+            "DAIRI_PORT": str(self.provider_port),
+        }
+
+    def settings(self) -> Settings:
+        """The same, for the seed, which runs in the sandbox's own process."""
+        values = {name.removeprefix("DAIRI_").lower(): value for name, value in self.environment().items()}
+        return Settings.model_validate(values | {"wards": {WARD: self.issuer}})
+
+    def write_procedures(self) -> None:
+        """The procedures that ship, but for one that needs a card here, so that a step-up can be seen."""
+        text = files("policies").joinpath("procedures.toml").read_text("utf-8")
+        head, entry, rest = text.partition('[procedure."kaigo.card.reissue"]')
+        raised = rest.replace('level = "2/2"', 'level = "2/3"', 1)
+        (self.folder / "procedures.toml").write_text(head + entry + raised, "utf-8")

@@ -1,0 +1,20 @@
+"""The provider as the sandbox runs it: the production program, allowed a plain-HTTP issuer and test cards."""
+
+import uvicorn
+
+from idp import logs
+from idp.app import create_app
+from idp.services import compose
+from idp.settings import Settings
+
+
+def main() -> None:
+    """Serve until stopped."""
+    logs.configure()
+    settings = Settings()
+    app = create_app(compose(settings, sandbox=True))
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    main()

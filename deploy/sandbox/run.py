@@ -1,0 +1,164 @@
+"""`dairi sandbox`: start every part in a process of its own, print the tour, and stop them all together."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Annotated, Final
+
+import httpx2
+import typer
+
+from card.clock import SystemClock
+from card.test_authority import TestAuthority
+from card.virtual import pcscd
+from card.virtual.deck import DeckServer, LocalDeck
+from card.virtual.store import load_deck
+from card.virtual.vpcd import VpcdSlot
+from deploy.sandbox.layout import Layout
+from deploy.sandbox.seed import PASSWORD, PIN, prepare_folder, seed
+
+_READY_S: Final = 60.0
+_STOP_S: Final = 10.0
+_CRL_EVERY_S: Final = 3600.0
+
+
+class _Parts:
+    """The processes of one sandbox."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, arguments: Sequence[str]) -> None:
+        log: IO[bytes] = (self._layout.folder / f"{name}.log").open("ab")
+        with log:
+            self._processes[name] = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, *arguments],
+                env={**os.environ, **self._layout.environment()},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches us first, and we stop them in order
+            )
+
+    def wait_until_ready(self, name: str, address: str) -> None:
+        """Wait for a part's page.
+
+        :raises RuntimeError: when it ended or does not answer.
+        """
+        until = time.monotonic() + _READY_S
+        while time.monotonic() < until and self._processes[name].poll() is None:
+            try:
+                if httpx2.get(address, timeout=2).status_code < 400:
+                    return
+            except httpx2.TransportError:
+                time.sleep(0.05)
+        raise RuntimeError(f"{name} did not start; see {self._layout.folder / name}.log")
+
+    def died(self) -> str | None:
+        return next((name for name, process in self._processes.items() if process.poll() is not None), None)
+
+    def stop(self) -> None:
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _lay_cards(layout: Layout, stack: ExitStack) -> Sequence[str]:
+    """Put the residents' cards where the bridge finds them.
+
+    :returns: the bridge's arguments for it.
+    """
+    if not layout.in_process_card:
+        try:
+            stack.enter_context(pcscd.virtual_reader(layout.folder / "pcscd"))
+            deck = LocalDeck(load_deck(layout.deck), VpcdSlot().lay)
+            server = stack.enter_context(DeckServer(deck, "127.0.0.1", 0))
+            deck.insert(deck.names()[0])
+            stack.callback(deck.remove)
+        except OSError as error:
+            typer.echo(f"  no pcscd here ({error}): the card lives inside the bridge's own process")
+        else:
+            typer.echo("  the virtual card lies behind the real pcscd and vpcd")
+            return ["--deck-port", str(server.port)]
+    return ["--deck-folder", str(layout.deck)]
+
+
+def _tour(layout: Layout) -> str:
+    return f"""
+Dairi runs. 代理が動いています。
+
+  the resident's page      {layout.issuer}/account
+  caught mail              {layout.mail}
+  the bridge to the card   {layout.bridge}
+
+People: 田中花子 (hanako@example.jp) and 田中由紀 (yuki@example.jp).
+PIN {PIN}, signature password {PASSWORD}. Which card lies on the reader is chosen on the bridge's page.
+
+  1. Open the resident's page, choose マイナンバーカード, type the PIN {PIN}: you are 田中花子.
+  2. Add a passkey, log out, and log in with it.
+  3. In another browser profile choose メールアドレス, type yuki@example.jp, and read the code in the
+     caught mail: this login is too weak to show anything. Choose 「カードかパスキーで確認する」,
+     and on the bridge's page lay 田中由紀's card on the reader first.
+
+Granting someone the right to act, and the sample ward system that checks it, are not built yet.
+Ctrl-C stops everything; the next start goes on from here, `make sandbox-reset` from scratch.
+"""
+
+
+def _keep_lists_fresh(authority: TestAuthority, stopped: threading.Event) -> None:
+    while not stopped.wait(_CRL_EVERY_S):
+        authority.publish_crls(SystemClock().now())
+
+
+def sandbox(
+    folder: Annotated[Path, typer.Option(help="Where it keeps its state.")] = Path(".sandbox"),
+    provider_port: Annotated[int, typer.Option(help="Port of the provider.")] = 8400,
+    mail_port: Annotated[int, typer.Option(help="Port of the page of caught mail.")] = 8402,
+    bridge_port: Annotated[int, typer.Option(help="Port of the bridge.")] = 8403,
+    smtp_port: Annotated[int, typer.Option(help="Port that mail is sent to.")] = 8425,
+    in_process_card: Annotated[bool, typer.Option(help="Do without pcscd.")] = False,
+    reset: Annotated[bool, typer.Option(help="Forget the last sandbox first.")] = False,
+) -> None:
+    """Run the provider, a bridge with a virtual card and a mail catcher, until Ctrl-C."""
+    layout = Layout(folder.resolve(), provider_port, mail_port, bridge_port, smtp_port, in_process_card)
+    if reset and layout.folder.exists():
+        shutil.rmtree(layout.folder)
+    typer.echo("Making cards, keys and people (a few seconds at the first start) ...")
+    authority = prepare_folder(layout)
+    seed(layout)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    parts = _Parts(layout)
+    with ExitStack() as stack:
+        stack.callback(parts.stop)
+        typer.echo("Starting the provider, the mail catcher and the bridge ...")
+        card = _lay_cards(layout, stack)
+        parts.start("provider", ["-m", "deploy.sandbox.provider"])
+        parts.start("mailbox", ["-m", "deploy.sandbox.mailbox", str(smtp_port), str(mail_port)])
+        entry = "from idp.cli import main; main()"
+        bridge = ["bridge", "--enrolment", str(layout.enrolment), "--port", str(bridge_port), *card]
+        parts.start("bridge", ["-c", entry, *bridge])
+        parts.wait_until_ready("provider", f"http://localhost:{provider_port}/health/ready")
+        parts.wait_until_ready("mailbox", layout.mail)
+        parts.wait_until_ready("bridge", layout.bridge)
+        threading.Thread(target=_keep_lists_fresh, args=(authority, stopped), daemon=True).start()
+        typer.echo(_tour(layout))
+        while not stopped.wait(1):
+            died = parts.died()
+            if died is not None:
+                typer.echo(f"{died} ended by itself; see {layout.folder / died}.log", err=True)
+                raise typer.Exit(1)
+    typer.echo("Stopped.")

@@ -1,0 +1,121 @@
+"""The people of the sandbox, registered at the counter by two staff through the functions that staff use."""
+
+import secrets
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+from assurance import counter
+from assurance.counter import LinkedCard
+from assurance.sealed import MasterKeys
+from card.bridge.enrolment import write_enrolment
+from card.certificates import Purpose
+from card.clock import SystemClock
+from card.container import CardEvidence, SigningPurpose, ToBeSigned, prepare, verify_signed_by_card
+from card.jose import Flattened
+from card.jpki import JpkiCard
+from card.test_authority import Holder, TestAuthority
+from card.virtual.card import VirtualCard
+from card.virtual.deck import InProcessReader, LocalDeck
+from card.virtual.store import load_deck, save_card
+from deploy.sandbox.layout import Layout
+from idp.card_requests import answer_uri
+from idp.keys import KeyPurpose
+from idp.services import Services, compose
+
+PIN: Final = "1234"
+PASSWORD: Final = "ABC123"  # noqa: S105 - the sandbox's, printed in its tour
+_HOME: Final = "東京都渋谷区宇田川町１番１号"
+STAFF: Final = tuple(
+    Holder(name, date(1980, 4, day), "1", "東京都渋谷区神南１番１号")
+    for day, name in enumerate(("職員\u3000一郎", "職員\u3000二郎", "職員\u3000三郎"), 1)
+)
+RESIDENTS: Final = {
+    "hanako@example.jp": Holder("田中\u3000花子", date(1948, 5, 3), "2", _HOME),
+    "yuki@example.jp": Holder("田中\u3000由紀", date(1975, 9, 12), "2", _HOME),
+}
+
+
+def _make_cards(authority: TestAuthority, layout: Layout, now: datetime) -> None:
+    for folder, holders in ((layout.staff, STAFF), (layout.deck, tuple(RESIDENTS.values()))):
+        for number, holder in enumerate(holders, 1):
+            save_card(
+                authority.issue_card(holder, now, pin=PIN, password=PASSWORD), folder / f"{number}.json"
+            )
+
+
+def prepare_folder(layout: Layout) -> TestAuthority:
+    """Make what is not there yet, and publish today's revocation lists."""
+    now, trusted = SystemClock().now(), layout.authority / "trust"
+    if not trusted.exists():
+        layout.folder.mkdir(parents=True, exist_ok=True)
+        MasterKeys.generate().save(layout.folder / "master.key")
+        _make_cards(TestAuthority.create(layout.authority, now), layout, now)
+    layout.write_procedures()
+    authority = TestAuthority.load(layout.authority)
+    authority.publish_crls(now)
+    return authority
+
+
+def _signed(services: Services, card: VirtualCard, purpose: Purpose, prepared: ToBeSigned) -> CardEvidence:
+    deck = LocalDeck({card.label: card})
+    deck.insert(card.label)
+    pin = bytearray((PIN if purpose is Purpose.AUTHENTICATION else PASSWORD).encode("ascii"))
+    with InProcessReader(deck).connect() as transport, JpkiCard(transport) as jpki:
+        certificate, (signature,) = jpki.sign(purpose, pin, [prepared.signing_input])
+    container = Flattened(prepared.protected, prepared.payload, signature, certificate)
+    return verify_signed_by_card(
+        container,
+        expecting=SigningPurpose.LINK,
+        prepared=prepared,
+        trust=services.trust,
+        now=services.clock.now(),
+    )
+
+
+def _link(services: Services, card: VirtualCard) -> LinkedCard:
+    prepared = prepare(
+        SigningPurpose.LINK,
+        issuer=services.ward.issuer,
+        audience=answer_uri(services),
+        nonce=secrets.token_bytes(32),
+        issued_at=services.clock.now(),
+    )
+    return LinkedCard(
+        _signed(services, card, Purpose.AUTHENTICATION, prepared),
+        _signed(services, card, Purpose.SIGNATURE, prepared),
+    )
+
+
+def _cards(folder: Path, holders: tuple[Holder, ...]) -> list[VirtualCard]:
+    deck = load_deck(folder)
+    return [deck[holder.name.replace("\u3000", "")] for holder in holders]
+
+
+def seed(layout: Layout) -> None:
+    """Register the staff, then the residents, once; pin the provider for the bridge."""
+    services = compose(layout.settings(), sandbox=True)[0]
+    now = services.clock.now()
+    write_enrolment(
+        layout.enrolment,
+        services.ward.issuer,
+        answer_uri(services),
+        services.keys.signer(KeyPurpose.REQUEST).public_jwk(),
+    )
+    marker = layout.folder / "seeded"
+    if not marker.exists():
+        with services.database.writing(services.ward.code) as unit:
+            one, two, three = (_link(services, card) for card in _cards(layout.staff, STAFF))
+            staff = counter.begin_staff(unit, services.vault, services.thresholds, (one, two, three), now)
+            for address, card in zip(RESIDENTS, _cards(layout.deck, tuple(RESIDENTS.values())), strict=True):
+                counter.register(
+                    unit,
+                    services.vault,
+                    services.thresholds,
+                    _link(services, card),
+                    staff=(staff[0], staff[1]),
+                    address_read_back=address,
+                    now=now,
+                )
+        marker.touch()
+    services.database.close()

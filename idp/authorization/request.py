@@ -1,0 +1,161 @@
+"""An authorization request: parsed once into a typed value, or refused with the specification's own error."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from assurance.levels import AAL, Level
+from card.faults import Fault
+from idp.clients import Client
+
+DETAILS_TYPE: Final = "jp_ward_delegation"
+_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}\Z")
+_MOST: Final = 4096
+
+
+class Refused(Exception):  # noqa: N818 - an OAuth error, answered at the client's redirect URI
+    """An error of RFC 6749 §4.1.2.1 or OIDC Core §3.1.2.6.
+
+    :param error: its code.
+    """
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(error)
+        self.error = error
+        self.description = description
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """A request that may be answered.
+
+    :param aal: the strongest authentication asked for by `acr_values`.
+    :param max_age: seconds, None without limit.
+    :param acting: `self`, a grant's handle, or None where the picker decides.
+    """
+
+    client_id: str
+    redirect_uri: str
+    scope: str
+    state: str | None
+    nonce: str | None
+    code_challenge: str
+    prompt: frozenset[str]
+    max_age: int | None
+    aal: AAL
+    acting: str | None
+
+    def as_payload(self) -> dict[str, Any]:
+        """JSON, for the interaction."""
+        return {
+            "client_id": self.client_id,
+            "redirect_uri": self.redirect_uri,
+            "scope": self.scope,
+            "state": self.state,
+            "nonce": self.nonce,
+            "code_challenge": self.code_challenge,
+            "prompt": sorted(self.prompt),
+            "max_age": self.max_age,
+            "aal": int(self.aal),
+            "acting": self.acting,
+        }
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> "AuthorizationRequest":
+        """What `as_payload` wrote."""
+        values = {name: payload[name] for name in cls.__dataclass_fields__}
+        return cls(**values | {"prompt": frozenset(payload["prompt"]), "aal": AAL(payload["aal"])})
+
+
+def single(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Parameters by name; one that is repeated is refused (RFC 6749 §3.1).
+
+    :raises Fault: `request.repeated`.
+    """
+    values = {name: value for name, value in pairs if value}
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise Fault("request.repeated")
+    return values
+
+
+def parse(parameters: Mapping[str, str], client: Client) -> AuthorizationRequest:
+    """Read a request whose client and redirect URI are known to be right.
+
+    :raises Refused: to be answered at the redirect URI.
+    """
+    if any(len(value) > _MOST or "\x00" in value for value in parameters.values()):
+        raise Refused("invalid_request", "a parameter is too long")
+    for name in ("request", "request_uri", "registration"):
+        if name in parameters:
+            raise Refused(f"{name}_not_supported", f"{name} is not supported")
+    if parameters.get("response_type") != "code":
+        raise Refused("unsupported_response_type", "response_type is `code`")
+    if parameters.get("response_mode", "query") != "query":
+        raise Refused("invalid_request", "response_mode is `query`")
+    challenge = parameters.get("code_challenge", "")
+    if parameters.get("code_challenge_method") != "S256" or _CHALLENGE.match(challenge) is None:
+        raise Refused("invalid_request", "PKCE with S256 is required (RFC 7636)")
+    return AuthorizationRequest(
+        client_id=client.client_id,
+        redirect_uri=parameters["redirect_uri"],
+        scope=_scope(parameters.get("scope", ""), client),
+        state=parameters.get("state"),
+        nonce=parameters.get("nonce"),
+        code_challenge=challenge,
+        prompt=_prompt(parameters.get("prompt", "")),
+        max_age=_max_age(parameters.get("max_age")),
+        aal=_aal(parameters.get("acr_values", "")),
+        acting=_acting(parameters.get("authorization_details")),
+    )
+
+
+def _scope(text: str, client: Client) -> str:
+    asked = list(dict.fromkeys(text.split()))
+    if any(scope.startswith("delegated:") or scope not in client.scopes for scope in asked):
+        raise Refused("invalid_scope", "a scope that this client is not registered for")
+    if "openid" not in asked:
+        raise Refused("invalid_scope", "openid is missing")
+    return " ".join(asked)
+
+
+def _prompt(text: str) -> frozenset[str]:
+    prompt = frozenset(text.split())
+    if "none" in prompt and len(prompt) > 1:
+        raise Refused("invalid_request", "prompt=none stands alone")
+    return prompt
+
+
+def _max_age(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise Refused("invalid_request", "max_age is a number of seconds")
+    return int(text)
+
+
+def _aal(text: str) -> AAL:
+    levels = [level for level in map(Level.parse_acr, text.split()) if level is not None]
+    return max((level.aal for level in levels), default=AAL.CONTACT)
+
+
+def _acting(text: str | None) -> str | None:
+    """RFC 9396 §2: one detail of our type, naming a grant by its handle, or the person themselves."""
+    if text is None:
+        return None
+    try:
+        details = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused("invalid_authorization_details", "no JSON") from error
+    if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
+        raise Refused("invalid_authorization_details", "one object in a list")
+    detail = details[0]
+    if detail.get("type") != DETAILS_TYPE or detail.keys() - {"type", "grant", "principal"}:
+        raise Refused("invalid_authorization_details", f"the type is {DETAILS_TYPE}")
+    if detail.get("principal") == "self" and "grant" not in detail:
+        return "self"
+    grant = detail.get("grant")
+    if not isinstance(grant, str) or "principal" in detail:
+        raise Refused("invalid_authorization_details", "a grant's handle, or principal `self`")
+    return grant

@@ -1,0 +1,123 @@
+"""Ward systems as OAuth clients."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from authlib.oauth2.rfc6749 import ClientMixin
+from sqlmodel import Session
+
+from assurance.database import Unit
+from assurance.wards import WardCode
+from idp.services import Services
+from idp.tables import OAuthClientRow
+
+DECIDE = "decide"
+"""The scope of a caller of the decision API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
+    """A registered ward system.
+
+    :param sector: the one in which it knows people, as client, audience and caller.
+    :param audience: `aud` of access tokens made for it.
+    :param procedures: what it may ask about, and what tokens for it may name.
+    """
+
+    client_id: str
+    name: Mapping[str, str]
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    auth_method: str
+    sector: str
+    audience: str
+    scopes: frozenset[str]
+    procedures: frozenset[str]
+    delegation_aware: bool
+    jwks: Mapping[str, Any] | None = None
+    secret_hash: str | None = None
+
+    # What Authlib asks of a client (RFC 6749 §2).
+
+    def get_client_id(self) -> str:
+        """Its id."""
+        return self.client_id
+
+    def get_default_redirect_uri(self) -> None:
+        """None: a redirect URI is always stated (RFC 9700 §4.1)."""
+
+    def get_allowed_scope(self, scope: str) -> str:
+        """What of a scope it may have."""
+        return " ".join(part for part in scope.split() if part in self.scopes)
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Exact comparison (RFC 9700 §2.1)."""
+        return redirect_uri in self.redirect_uris
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Whether the secret is its own."""
+        given = hashlib.sha256(client_secret.encode("utf-8")).hexdigest()
+        return self.secret_hash is not None and secrets.compare_digest(self.secret_hash, given)
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """It has one method at every endpoint."""
+        del endpoint
+        return method == self.auth_method
+
+    def check_response_type(self, response_type: str) -> bool:
+        """The code alone."""
+        return response_type == "code"
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Codes and refresh where it can be redirected to; its own token always."""
+        if grant_type == "client_credentials":
+            return True
+        return bool(self.redirect_uris) and grant_type in {"authorization_code", "refresh_token"}
+
+
+def register_client(unit: Unit, services: Services, client: Client) -> None:
+    """Write a client's row, or the changes of one that is there."""
+    unit.session.merge(
+        OAuthClientRow(
+            ward=unit.ward,
+            client_id=client.client_id,
+            name_ja=client.name["ja"],
+            name_en=client.name["en"],
+            redirect_uris=json.dumps(client.redirect_uris),
+            post_logout_redirect_uris=json.dumps(client.post_logout_redirect_uris),
+            auth_method=client.auth_method,
+            secret_hash=client.secret_hash,
+            jwks=None if client.jwks is None else json.dumps(client.jwks),
+            sector=client.sector,
+            audience=client.audience,
+            scopes=json.dumps(sorted(client.scopes)),
+            procedures=json.dumps(sorted(client.procedures)),
+            delegation_aware=client.delegation_aware,
+            created_at=services.clock.now(),
+        )
+    )
+
+
+def load_client(session: Session, ward: WardCode, client_id: str) -> Client | None:
+    """The client of this ward with this id."""
+    row = session.get(OAuthClientRow, (ward, client_id)) if "\x00" not in client_id else None
+    if row is None:
+        return None
+    return Client(
+        client_id=row.client_id,
+        name={"ja": row.name_ja, "en": row.name_en},
+        redirect_uris=tuple(json.loads(row.redirect_uris)),
+        post_logout_redirect_uris=tuple(json.loads(row.post_logout_redirect_uris)),
+        auth_method=row.auth_method,
+        sector=row.sector,
+        audience=row.audience,
+        scopes=frozenset(json.loads(row.scopes)),
+        procedures=frozenset(json.loads(row.procedures)),
+        delegation_aware=row.delegation_aware,
+        jwks=None if row.jwks is None else json.loads(row.jwks),
+        secret_hash=row.secret_hash,
+    )
