@@ -1,7 +1,5 @@
 """Cookies: `__Host-`, HttpOnly, `SameSite=Lax` stated, named by ward and use (RFC 6265bis §4.1.3.2)."""
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -30,13 +28,3 @@ class Cookie:
 def name_of(ward: WardCode, use: str) -> str:
     """The name of a cookie; ports of one host share cookies, so it carries program and ward."""
     return f"__Host-dairi-{ward}-{use}"
-
-
-def new_secret() -> str:
-    """256 random bits."""
-    return secrets.token_urlsafe(32)
-
-
-def hashed(secret: str) -> str:
-    """What is stored of a cookie."""
-    return hashlib.sha256(secret.encode("utf-8")).hexdigest()

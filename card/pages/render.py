@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from card.dates import date_text, time_text
 from card.faults import Fault
 from card.pages.catalogue import LOCALES, Catalogue, load_catalogue
-from card.pages.dates import date_text, time_text
 
 LANGUAGE_COOKIE: Final = "dairi-lang"
 _ONE_YEAR_S: Final = 365 * 24 * 3600
@@ -77,8 +78,11 @@ class Pages:
         return next((locale for locale in [*asked, *accepted] if locale in LOCALES), LOCALES[0])
 
     def text(self, locale: str, key: str, **values: object) -> str:
-        """A text of the catalogues."""
-        return self.catalogue.text(locale, key, **values)
+        """A text of the catalogues; a day among its values is written as the language writes days."""
+        told = {
+            name: date_text(value, locale) if type(value) is date else value for name, value in values.items()
+        }
+        return self.catalogue.text(locale, key, **told)
 
     def render(
         self,

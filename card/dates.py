@@ -1,6 +1,7 @@
-"""Dates as people read them: 西暦 with 和暦 in Japanese, Tokyo time."""
+"""Days of a ward, which begin and end in Tokyo, and dates as people read them: 西暦 with 和暦 in Japanese."""
 
-from datetime import date, datetime
+from calendar import monthrange
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -40,3 +41,19 @@ def time_text(moment: datetime, locale: str) -> str:
     if locale == "ja":
         return f"{local.year}年{local.month}月{local.day}日 {local.hour}時{local.minute:02d}分"
     return f"{date_text(local.date(), locale)}, {local:%H:%M}"
+
+
+def ward_day(moment: datetime) -> date:
+    """The day that it is in Tokyo."""
+    return moment.astimezone(TOKYO).date()
+
+
+def end_of(day: date) -> datetime:
+    """24:00 of a ward day, UTC."""
+    return datetime.combine(day + timedelta(days=1), time(), TOKYO).astimezone(UTC)
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day some calendar months on; the month's last where it has none (民法143条2項)."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
