@@ -1,6 +1,6 @@
 """The composition root: one application a ward, behind one edge."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -15,8 +15,12 @@ from assurance.wards import ward_name
 from card.faults import Fault
 from card.pages import Pages
 from card.pages.forms import refuse_foreign_pages
+from delegation.evaluation import evaluation_routes
+from delegation.evaluation import metadata as decision_metadata
+from delegation.pages import page_routes
 from idp.account.routes import account_routes
 from idp.authorization.routes import authorization_routes, resume_routes
+from idp.delegating import parts_of
 from idp.end_session import end_session_routes
 from idp.faults import answer
 from idp.login.by_card import card_answer_routes
@@ -25,6 +29,13 @@ from idp.logs import RequestLog
 from idp.metadata import jwks, metadata
 from idp.services import Services
 from idp.token.routes import token_routes
+
+
+def _came_from(services: Services, request: Request) -> str | None:
+    """The page of ours on which a form was; nothing typed there is lost by going back."""
+    referer = request.headers.get("referer", "")
+    ours = request.method == "POST" and referer.startswith(f"{services.ward.issuer}/")
+    return referer if ours else None
 
 
 def _ward_app(services: Services) -> FastAPI:
@@ -42,7 +53,7 @@ def _ward_app(services: Services) -> FastAPI:
             error = Fault("storage.unavailable")
         elif not isinstance(error, Fault):
             error = Fault("request.unknown_page")
-        return answer(services.pages, request, error)
+        return answer(services.pages, request, error, back=_came_from(services, request))
 
     handled: Callable[[Request, Any], Awaitable[Response]] = faulted
     for kind in (Fault, StorageUnavailable, HTTPException):
@@ -52,12 +63,19 @@ def _ward_app(services: Services) -> FastAPI:
     app.include_router(account_routes(services), dependencies=pages)
     app.include_router(resume_routes(services), dependencies=pages)
     app.include_router(end_session_routes(services), dependencies=pages)
+    parts = parts_of(services)
+    app.include_router(page_routes(parts), dependencies=pages)
+    app.include_router(evaluation_routes(parts), dependencies=[Depends(enter)])
     for routes in (card_answer_routes, authorization_routes, token_routes):
         app.include_router(routes(services), dependencies=[Depends(enter)])
 
     @app.get("/.well-known/openid-configuration")
     def discovery() -> Response:
         return JSONResponse(metadata(services))
+
+    @app.get("/.well-known/authzen-configuration")
+    def decisions() -> Response:
+        return JSONResponse(decision_metadata(services.ward.issuer))
 
     @app.get("/jwks.json")
     def keys() -> Response:
@@ -76,11 +94,11 @@ def create_app(wards: Sequence[Services]) -> Starlette:
         answers = all(services.database.answers() for services in wards)
         return JSONResponse({"database": answers}, status_code=200 if answers else 503)
 
-    def discovery(services: Services) -> BaseRoute:
+    def inserted(name: str, path: str, document: Mapping[str, object]) -> BaseRoute:
         def answer_metadata(_request: Request) -> Response:
-            return JSONResponse(metadata(services))
+            return JSONResponse(document)
 
-        return Route(f"/.well-known/oauth-authorization-server{services.ward.path}", answer_metadata)
+        return Route(f"/.well-known/{name}{path}", answer_metadata)
 
     def mounted(services: Services) -> BaseRoute:
         app = _ward_app(services)
@@ -93,7 +111,15 @@ def create_app(wards: Sequence[Services]) -> Starlette:
             Route("/health/live", live),
             Route("/health/ready", ready),
             Mount("/static", Pages.static()),
-            *(discovery(services) for services in wards if services.ward.path),
+            *(
+                inserted(name, services.ward.path, document)
+                for services in wards
+                if services.ward.path
+                for name, document in (
+                    ("oauth-authorization-server", metadata(services)),
+                    ("authzen-configuration", decision_metadata(services.ward.issuer)),
+                )
+            ),
             *(mounted(services) for services in wards),
         ]
     )

@@ -37,12 +37,14 @@ def ask(
     purpose: SigningPurpose,
     *,
     cancel_to: str,
+    locale: str = "ja",
     text: str | None = None,
     template: str | None = None,
     content: Mapping[str, Any] | None = None,
 ) -> str:
     """Make the bytes for a card, and the signed request that a bridge obeys.
 
+    :param locale: the language of `text`: what is signed is what was read.
     :returns: the request JWS.
     """
     now = services.clock.now()
@@ -81,7 +83,7 @@ def ask(
         issued_at=now,
         expires_at=now + purpose.lifetime,
         request_id=new_id(),
-        text=None if text is None else {"ja": text},
+        text=None if text is None else {locale: text},
     )
     return sign_request(request, services.keys.signer(KeyPurpose.REQUEST))
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 import assurance.faults
 import card.faults
+import delegation.faults
 from card.faults import Fault, FaultKind
 from card.pages import Pages
 
@@ -21,7 +22,12 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "end_session.redirect_uri": FaultKind(400, "OIDC RP-Initiated Logout §3"),
     "storage.unavailable": FaultKind(503, "RFC 9110 §15.6.4"),
 }
-ALL: Final[Mapping[str, FaultKind]] = {**card.faults.FAULTS, **assurance.faults.FAULTS, **FAULTS}
+ALL: Final[Mapping[str, FaultKind]] = {
+    **card.faults.FAULTS,
+    **assurance.faults.FAULTS,
+    **delegation.faults.FAULTS,
+    **FAULTS,
+}
 _RETRY_AFTER_S: Final = "5"
 
 

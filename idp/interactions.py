@@ -17,11 +17,12 @@ from starlette.requests import Request
 
 from assurance.database import Unit
 from assurance.events import Event, EventName
+from assurance.handles import hashed, new_handle
 from assurance.levels import AAL, IAL, Level, Requirement
 from assurance.login import Login
 from assurance.person import new_id
 from card.faults import Fault
-from idp.cookies import Cookie, hashed, name_of, new_secret
+from idp.cookies import Cookie, name_of
 from idp.services import Services
 from idp.tables import InteractionRow
 
@@ -70,7 +71,7 @@ def open_interaction(
 
     :param return_to: path of this origin; `{i}` in it becomes the interaction's id.
     """
-    id_, secret, now = new_id(), new_secret(), services.clock.now()
+    id_, secret, now = new_id(), new_handle(), services.clock.now()
     row = InteractionRow(
         ward=unit.ward,
         id=id_,
@@ -135,7 +136,7 @@ def close(unit: Unit, id_: str) -> Cookie:
 
 def keep_answer(unit: Unit, services: Services, id_: str, answer: Mapping[str, str]) -> Cookie:
     """Keep what a third party brought back, behind a handle that the browser gets as a cookie."""
-    row, handle = _live_row(unit.session, services, id_), new_secret()
+    row, handle = _live_row(unit.session, services, id_), new_handle()
     row.answer_hash = hashed(handle)
     row.answer = services.vault.seal_for("answer", json.dumps(dict(answer)), _place(row))
     row.answer_until = services.clock.now() + _ANSWER

@@ -1,6 +1,7 @@
 """Structured logs: a request id, method, path without query, status, time; nothing personal."""
 
 import logging
+import re
 import sys
 import time
 from typing import Final
@@ -11,6 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from assurance.person import new_id
 
 _HEADER: Final = b"x-request-id"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_HANDLE: Final = re.compile(r"[A-Za-z0-9_-]{24,}")
+"""Ids and the handles of invitations, which let someone in."""
 
 
 def configure() -> None:
@@ -28,6 +32,12 @@ def configure() -> None:
     )
 
 
+def _asked_id(scope: Scope) -> str | None:
+    """The caller's own id, which is answered (AuthZEN §10.1.3)."""
+    sent = dict(scope["headers"]).get(_HEADER, b"").decode("latin-1")
+    return sent if _REQUEST_ID.match(sent) else None
+
+
 class RequestLog:
     """ASGI middleware that gives each request an id and writes one line at its end."""
 
@@ -40,7 +50,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id, began, status = new_id(), time.perf_counter(), 500
+        request_id, began, status = _asked_id(scope) or new_id(), time.perf_counter(), 500
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -54,7 +64,6 @@ class RequestLog:
             await self._app(scope, receive, send_with_id)
         finally:
             elapsed = round((time.perf_counter() - began) * 1000, 1)
-            self._log.info(
-                "request", method=scope["method"], path=scope["path"], status=status, milliseconds=elapsed
-            )
+            path = _HANDLE.sub("…", scope["path"])
+            self._log.info("request", method=scope["method"], path=path, status=status, milliseconds=elapsed)
             structlog.contextvars.clear_contextvars()

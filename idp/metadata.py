@@ -3,6 +3,7 @@
 from assurance.levels import AAL, IAL, Level
 from idp.keys import KeyPurpose
 from idp.services import Services
+from idp.token.mint import DETAILS_TYPE
 from idp.token.server import METHODS
 
 
@@ -41,6 +42,7 @@ def metadata(services: Services) -> dict[str, object]:
             "auth_time",
         ],
         "authorization_response_iss_parameter_supported": True,
+        "authorization_details_types_supported": [DETAILS_TYPE],
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

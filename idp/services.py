@@ -13,6 +13,7 @@ from card.clock import Clock, SystemClock
 from card.pages import Pages, Source
 from card.revocation import CrlFiles, NoRevocation
 from card.trust import Trust
+from delegation.rules import Rules, load_rules
 from idp.keys import KeyRing, load_keys
 from idp.settings import Settings
 
@@ -32,6 +33,7 @@ class Services:
     procedures: Procedures
     thresholds: Thresholds
     mailer: Mailer
+    rules: Rules
 
     def address(self, path: str) -> str:
         """A page of this ward, as a path of its origin."""
@@ -40,7 +42,9 @@ class Services:
 
 def make_pages() -> Pages:
     """The pages of every layer."""
-    return Pages([Source("idp", "idp")], ["card", "assurance", "idp"])
+    return Pages(
+        [Source("delegation", "delegation"), Source("idp", "idp")], ["card", "assurance", "delegation", "idp"]
+    )
 
 
 def compose(settings: Settings, *, sandbox: bool = False) -> Sequence[Services]:
@@ -59,6 +63,7 @@ def compose(settings: Settings, *, sandbox: bool = False) -> Sequence[Services]:
     trust = Trust.from_files(settings.trust_folder, revocation, test_cards=sandbox)
     text = None if settings.procedures_file is None else settings.procedures_file.read_text("utf-8")
     procedures, thresholds, pages = load_procedures(text), load_thresholds(), make_pages()
+    rules = load_rules()
     mailer = SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_sender, clock)
     return [
         Services(
@@ -73,6 +78,7 @@ def compose(settings: Settings, *, sandbox: bool = False) -> Sequence[Services]:
             procedures,
             thresholds,
             mailer,
+            rules,
         )
         for ward in wards
     ]

@@ -13,11 +13,12 @@ from assurance.database import Unit
 from assurance.engine import assess
 from assurance.events import Event, EventName
 from assurance.evidence import Authentication, Evidence, from_json, to_json
+from assurance.handles import hashed, new_handle
 from assurance.levels import AAL
 from assurance.login import Login, LoginId
 from assurance.person import PersonId, new_id
 from card.faults import Fault
-from idp.cookies import Cookie, hashed, name_of, new_secret
+from idp.cookies import Cookie, name_of
 from idp.services import Services
 from idp.tables import LoginSessionRow
 
@@ -86,7 +87,7 @@ def begin(
 
     Evidence of another person ends the login that was there: a login is evidence of one person.
     """
-    now, secret = services.clock.now(), new_secret()
+    now, secret = services.clock.now(), new_handle()
     row = _row(unit.session, services, request)
     if row is not None and row.person != person:
         end(unit, services, PersonId(row.person), row.id)

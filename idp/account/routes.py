@@ -5,11 +5,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from assurance import passkeys
+from assurance.handles import hashed
 from assurance.levels import AAL, IAL, LOWEST, Level, Requirement
 from card.faults import Fault
 from card.pages.forms import see_other
 from idp import sessions
-from idp.cookies import Cookie, hashed, name_of
+from idp.cookies import Cookie, name_of
 from idp.faults import answer
 from idp.login.flow import Form, ask_to_log_in
 from idp.services import Services

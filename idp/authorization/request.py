@@ -9,10 +9,11 @@ from typing import Any, Final
 from assurance.levels import AAL, Level
 from card.faults import Fault
 from idp.clients import Client
+from idp.token.mint import DELEGATED, DETAILS_TYPE, delegated_scope
 
-DETAILS_TYPE: Final = "jp_ward_delegation"
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 _MOST: Final = 4096
+SELF: Final = "self"
 
 
 class Refused(Exception):  # noqa: N818 - an OAuth error, answered at the client's redirect URI
@@ -46,6 +47,11 @@ class AuthorizationRequest:
     max_age: int | None
     aal: AAL
     acting: str | None
+
+    @property
+    def may_act(self) -> bool:
+        """Whether a delegated token could hold anything of what is asked for."""
+        return bool(delegated_scope(self.scope))
 
     def as_payload(self) -> dict[str, Any]:
         """JSON, for the interaction."""
@@ -97,6 +103,9 @@ def parse(parameters: Mapping[str, str], client: Client) -> AuthorizationRequest
     challenge = parameters.get("code_challenge", "")
     if parameters.get("code_challenge_method") != "S256" or _CHALLENGE.match(challenge) is None:
         raise Refused("invalid_request", "PKCE with S256 is required (RFC 7636)")
+    acting = _acting(parameters.get("authorization_details"))
+    if acting not in {None, SELF} and not client.delegation_aware:
+        raise Refused("invalid_authorization_details", "this client is not registered for acting")
     return AuthorizationRequest(
         client_id=client.client_id,
         redirect_uri=parameters["redirect_uri"],
@@ -107,13 +116,13 @@ def parse(parameters: Mapping[str, str], client: Client) -> AuthorizationRequest
         prompt=_prompt(parameters.get("prompt", "")),
         max_age=_max_age(parameters.get("max_age")),
         aal=_aal(parameters.get("acr_values", "")),
-        acting=_acting(parameters.get("authorization_details")),
+        acting=acting,
     )
 
 
 def _scope(text: str, client: Client) -> str:
     asked = list(dict.fromkeys(text.split()))
-    if any(scope.startswith("delegated:") or scope not in client.scopes for scope in asked):
+    if any(scope.startswith(DELEGATED) or scope not in client.scopes for scope in asked):
         raise Refused("invalid_scope", "a scope that this client is not registered for")
     if "openid" not in asked:
         raise Refused("invalid_scope", "openid is missing")
@@ -154,7 +163,7 @@ def _acting(text: str | None) -> str | None:
     if detail.get("type") != DETAILS_TYPE or detail.keys() - {"type", "grant", "principal"}:
         raise Refused("invalid_authorization_details", f"the type is {DETAILS_TYPE}")
     if detail.get("principal") == "self" and "grant" not in detail:
-        return "self"
+        return SELF
     grant = detail.get("grant")
     if not isinstance(grant, str) or "principal" in detail:
         raise Refused("invalid_authorization_details", "a grant's handle, or principal `self`")

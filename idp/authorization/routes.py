@@ -3,39 +3,34 @@
 import secrets
 from datetime import timedelta
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from assurance.database import Unit
 from assurance.events import Event, EventName
-from assurance.levels import IAL, Level, Requirement
+from assurance.handles import hashed
+from assurance.levels import ACTING, IAL, Level, Requirement
 from assurance.login import Login
-from assurance.person import new_id
+from assurance.person import PersonId, new_id
 from card.faults import Fault
 from card.pages.forms import see_other
+from delegation.tables import GrantRow
 from idp import interactions, sessions
-from idp.authorization.request import AuthorizationRequest, Refused, parse, single
+from idp.authorization import acting
+from idp.authorization.answer import respond
+from idp.authorization.request import SELF, AuthorizationRequest, Refused, parse, single
 from idp.clients import Client, load_client
-from idp.cookies import hashed
 from idp.interactions import Interaction
+from idp.login.flow import Form
 from idp.services import Services
 from idp.subjects import sub_for
 from idp.tables import AuthorizationRow, CodeRow
 
 _CODE_LIFETIME: Final = timedelta(seconds=60)
-
-
-def respond(services: Services, redirect_uri: str, state: str | None, **parameters: str) -> Response:
-    """Answer at the client's redirect URI, always with `iss` (RFC 9207 §2)."""
-    if state is not None:
-        parameters["state"] = state
-    query = urlencode(parameters | {"iss": services.ward.issuer})
-    joint = "&" if urlsplit(redirect_uri).query else "?"
-    return see_other(f"{redirect_uri}{joint}{query}")
 
 
 def _known_client(services: Services, unit: Unit, parameters: dict[str, str]) -> Client:
@@ -48,13 +43,21 @@ def _known_client(services: Services, unit: Unit, parameters: dict[str, str]) ->
     return client
 
 
-def issue_code(unit: Unit, services: Services, login: Login, asked: AuthorizationRequest) -> Response:
-    """Write what the person allowed, and hand out its code."""
+def issue_code(
+    unit: Unit,
+    services: Services,
+    login: Login,
+    asked: AuthorizationRequest,
+    grant: GrantRow | None = None,
+) -> Response:
+    """Write what the person allowed, and for whom, and hand out its code."""
     client = load_client(unit.session, unit.ward, asked.client_id)
     if client is None:
         raise Fault("authorize.client")
     now, code, id_ = services.clock.now(), secrets.token_urlsafe(32), new_id()
     sub_for(unit, client.sector, login.person)
+    if grant is not None:
+        sub_for(unit, client.sector, PersonId(grant.principal))
     unit.session.add(
         AuthorizationRow(
             ward=unit.ward,
@@ -64,6 +67,8 @@ def issue_code(unit: Unit, services: Services, login: Login, asked: Authorizatio
             login=login.id,
             scope=asked.scope,
             nonce=asked.nonce,
+            principal=None if grant is None else grant.principal,
+            grant=None if grant is None else grant.id,
             created_at=now,
         )
     )
@@ -79,6 +84,8 @@ def issue_code(unit: Unit, services: Services, login: Login, asked: Authorizatio
         )
     )
     seen = {login.person: {"client": client.client_id}}
+    if grant is not None:
+        seen[PersonId(grant.principal)] = {"client": client.client_id, "grant": grant.id}
     unit.record(Event(EventName.AUTHORIZATION_GRANTED, unit.ward, now, seen))
     return respond(services, asked.redirect_uri, asked.state, code=code)
 
@@ -96,14 +103,17 @@ def _begin(services: Services, request: Request, parameters: dict[str, str]) -> 
         not_before = None if asked.max_age is None else now - timedelta(seconds=asked.max_age)
         if "login" in asked.prompt:
             not_before = now
-        requirement = Requirement(Level(IAL.NONE, asked.aal))
+        level = Level(IAL.NONE, asked.aal)
+        if asked.acting not in {None, SELF}:
+            level = Level(ACTING.ial, max(asked.aal, ACTING.aal))
+        requirement = Requirement(level)
         login = sessions.current(unit.session, services, request)
         waiting = Interaction("", "authorize", "", "", requirement, not_before, {})
         met = waiting.is_met_by(login, now)
         if "none" in asked.prompt:
             if login is None or not met:
                 return respond(services, redirect_uri, state, error="login_required")
-            if asked.acting not in {None, "self"}:
+            if asked.acting not in {None, SELF}:
                 return respond(services, redirect_uri, state, error="interaction_required")
             return issue_code(unit, services, login, asked)
         id_, cookie = interactions.open_interaction(
@@ -152,7 +162,22 @@ def resume_routes(services: Services) -> APIRouter:
             if login is None or not interaction.is_met_by(login, services.clock.now()):
                 return see_other(services.address(f"/login?i={i}"))
             asked = AuthorizationRequest.from_payload(interaction.payload)
-            response = issue_code(unit, services, login, asked)
+            response = acting.go_on(unit, services, request, i, login, asked, issue_code)
+            if not isinstance(response, HTMLResponse):
+                interactions.close(unit, i).set_on(response)
+            return response
+
+    @router.post("/authorize/act")
+    def choose(request: Request, form: Form) -> Response:
+        i = form.one("i")
+        with services.database.writing(services.ward.code) as unit:
+            interaction = interactions.load(unit.session, services, request, i)
+            login = sessions.required(unit.session, services, request)
+            asked = AuthorizationRequest.from_payload(interaction.payload)
+            if not interaction.is_met_by(login, services.clock.now()):
+                return see_other(services.address(f"/login?i={i}"))
+            grant = acting.chosen(unit, services, login, asked, form.one("acting"))
+            response = issue_code(unit, services, login, asked, grant)
             interactions.close(unit, i).set_on(response)
             return response
 

@@ -9,8 +9,10 @@ from card.container import SigningPurpose
 from card.faults import Fault
 from card.pages.forms import see_other
 from idp import card_requests, interactions
+from idp.delegating import SIGN
 from idp.faults import answer
 from idp.login.flow import Form, complete
+from idp.mandates import signed_mandate
 from idp.services import Services
 
 
@@ -32,6 +34,8 @@ def card_routes(services: Services) -> APIRouter:
     def by_card_done(request: Request, i: str = "") -> Response:
         with database.writing(ward.code) as unit:
             interaction, brought = interactions.take_answer(unit, services, request, i)
+        if interaction.kind == SIGN:
+            return signed_mandate(services, request, interaction, brought)
         try:
             with database.writing(ward.code) as unit:
                 signed = card_requests.verify(services, brought)

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from assurance.login import Login
+from assurance.person import PersonId
 from card.jose import TokenRejected, unverified_claims, verify_compact
+from delegation import registry
+from delegation.grant import GrantId
+from delegation.tables import GrantRow
 from idp import sessions
 from idp.keys import KeyPurpose
 from idp.services import Services
@@ -37,6 +41,26 @@ def live_login(session: Session, services: Services, authorization: Authorizatio
     return sessions.read(session, services, row)
 
 
+def usable_grant(session: Session, services: Services, authorization: AuthorizationRow) -> GrantRow | None:
+    """The grant that a delegated authorization rests on, if it may be used now."""
+    if authorization.grant is None or authorization.principal is None:
+        return None
+    found = registry.usable(
+        session,
+        services.ward.code,
+        PersonId(authorization.person),
+        services.clock.now(),
+        principal=PersonId(authorization.principal),
+        id_=GrantId(authorization.grant),
+    )
+    return found[0] if found else None
+
+
+def still_allowed(session: Session, services: Services, authorization: AuthorizationRow) -> bool:
+    """Whether what an authorization acts under may be used: always so for oneself."""
+    return authorization.grant is None or usable_grant(session, services, authorization) is not None
+
+
 def read_claims(services: Services, token: str) -> Mapping[str, object] | None:
     """The claims of an access token of ours, whatever its audience; None for anything else."""
     try:
@@ -62,6 +86,6 @@ def present(session: Session, services: Services, token: str) -> Presented | Non
     id_ = str(claims["jti"]).partition(".")[0]
     authorization = session.get(AuthorizationRow, (services.ward.code, id_))
     login = None if authorization is None else live_login(session, services, authorization)
-    if authorization is None or login is None:
+    if authorization is None or login is None or not still_allowed(session, services, authorization):
         return None
     return Presented(claims, authorization, login)

@@ -10,17 +10,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from assurance import identifiers, people
 from assurance.database import Unit
 from assurance.events import EventName
-from assurance.levels import AAL
+from assurance.handles import hashed
 from card.faults import Fault
 from idp.authorization.request import single
 from idp.clients import Client
-from idp.cookies import hashed
 from idp.services import Services
 from idp.tables import AuthorizationRow, RefreshTokenRow
-from idp.token.presented import Presented, present
+from idp.token.claims import claims_about
+from idp.token.presented import present
 from idp.token.server import OAuth2Error, TokenServer, authenticate, end_authorization, respond
 
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -91,22 +90,6 @@ def _revoke(services: Services, unit: Unit, form: Mapping[str, str], client: Cli
     return 200, "{}"
 
 
-def _claims(services: Services, unit: Unit, presented: Presented) -> dict[str, object]:
-    """OIDC Core §5.3.2: about the person who logged in, as far as their login may release it."""
-    person, claims = presented.login.person, {"sub": presented.claims["sub"]}
-    if presented.login.assurance.level.aal == AAL.CONTACT:
-        return claims
-    if "profile" in presented.scopes:
-        profile = people.profile(unit.session, services.vault, unit.ward, person)
-        if profile is not None:
-            claims |= {"name": profile.name, "birthdate": profile.birth_date.isoformat()}
-    if "email" in presented.scopes:
-        addresses = identifiers.addresses_of(unit.session, services.vault, unit.ward, person)
-        if addresses:
-            claims |= {"email": addresses[0], "email_verified": True}
-    return claims
-
-
 def _userinfo(services: Services, token: str) -> Response:
     with services.database.writing(services.ward.code) as unit:
         presented = present(unit.session, services, token)
@@ -116,7 +99,9 @@ def _userinfo(services: Services, token: str) -> Response:
         if "openid" not in presented.scopes:
             challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="openid"'}
             return JSONResponse({"error": "insufficient_scope"}, 403, challenge | _NO_STORE)
-        return JSONResponse(_claims(services, unit, presented), headers=_NO_STORE)
+        claims = {"sub": presented.claims["sub"]}
+        claims |= claims_about(unit, services, presented.login, presented.scopes)
+        return JSONResponse(claims, headers=_NO_STORE)
 
 
 def bearer(request: Request) -> str:

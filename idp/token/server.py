@@ -12,22 +12,25 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc7636 import CodeChallenge
 from sqlmodel import SQLModel, col, update
 
+from assurance import people
 from assurance.database import Unit
 from assurance.events import Event, EventName
+from assurance.handles import hashed
 from assurance.login import Login
 from assurance.person import PersonId, new_id
 from card.jose import KeySet, TokenRejected, unverified_claims, verify_compact
+from delegation.tables import GrantRow
 from idp.clients import Client, load_client
-from idp.cookies import hashed
 from idp.services import Services
+from idp.subjects import sub_for
 from idp.tables import AuthorizationRow, CodeRow, RefreshTokenRow, UsedJtiRow
 from idp.token import mint
-from idp.token.presented import live_login
+from idp.token.presented import live_login, still_allowed, usable_grant
 
 METHODS: Final = ["client_secret_basic", "private_key_jwt"]
 _ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_ALGS: Final = ("ES256", "RS256", "PS256", "EdDSA")
-_LONGEST_ASSERTION: Final = timedelta(minutes=5)
+_LONGEST_ASSERTION: Final = timedelta(hours=1)
 _REFRESH_LIFETIME: Final = timedelta(hours=8)
 
 
@@ -211,11 +214,15 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
         authorization = session.get(AuthorizationRow, (self._unit.ward, row.authorization))
         if authorization is None:
             return None
+        if isinstance(row, RefreshTokenRow) and not still_allowed(session, self._services, authorization):
+            return None  # a hold refuses without ending the family
         if not self._claim(table, key):
             end_authorization(self._unit, authorization, now, reused)
             return None
         login = live_login(session, self._services, authorization)
         if login is None or now >= row.expires_at:
+            return None
+        if not still_allowed(session, self._services, authorization):
             return None
         return _Redeemed(row, authorization, login)
 
@@ -253,9 +260,15 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
             )
             return {"access_token": mint.client_token(services, client, scope or "")} | token
         authorization, login = user.authorization, user.login
-        token["access_token"] = mint.access_token(
-            unit, services, client, authorization, login, scope or authorization.scope
-        )
+        grant = usable_grant(unit.session, services, authorization)
+        if grant is None:
+            token["access_token"] = mint.access_token(
+                unit, services, client, authorization, login, scope or authorization.scope
+            )
+        else:
+            token["access_token"] = mint.delegated_token(unit, services, client, authorization, login, grant)
+            token["scope"] = mint.delegated_scope(authorization.scope)
+            token["authorization_details"] = [self._shown(client, grant)]
         if grant_type == "authorization_code":
             token["id_token"] = mint.id_token(unit, services, client, authorization, login)
         if include_refresh_token:
@@ -263,6 +276,16 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
         name = EventName.CODE_REDEEMED if grant_type == "authorization_code" else EventName.TOKEN_REFRESHED
         unit.record(Event(name, unit.ward, now, {PersonId(authorization.person): {}}))
         return token
+
+    def _shown(self, client: Client, grant: GrantRow) -> dict[str, object]:
+        """What the client may show of whom the person acts for (RFC 9396 §7); the JWT holds no names."""
+        unit, principal = self._unit, PersonId(grant.principal)
+        profile = people.profile(unit.session, self._services.vault, unit.ward, principal)
+        shown = {
+            "sub": sub_for(unit, client.sector, principal),
+            "name": None if profile is None else profile.name,
+        }
+        return mint.details(unit, self._services, client, grant) | {"principal": shown}
 
     def _new_refresh_token(self, client: Client, authorization: AuthorizationRow, now: datetime) -> str:
         made = secrets.token_urlsafe(32)

@@ -25,6 +25,7 @@ from assurance.thresholds import load_thresholds
 from assurance.wards import Ward
 from card.jose import SoftwareSigner, b64url_encode, sign_compact
 from card.test_authority import TestAuthority
+from delegation.rules import load_rules
 from idp import sessions
 from idp.app import create_app
 from idp.clients import Client, register_client
@@ -79,6 +80,7 @@ def services(
         procedures=load_procedures(),
         thresholds=load_thresholds(),
         mailer=mail,
+        rules=load_rules(),
     )
 
 
@@ -120,8 +122,8 @@ def browser(app: Any, services: Services) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def new_system(app: Any, services: Services) -> Callable[[str], WardSystem]:
-    def make(client_id: str) -> WardSystem:
+def new_system(app: Any, services: Services) -> Callable[..., WardSystem]:
+    def make(client_id: str, *, delegation_aware: bool = True) -> WardSystem:
         signer = SoftwareSigner.generate()
         client = Client(
             client_id=client_id,
@@ -133,7 +135,7 @@ def new_system(app: Any, services: Services) -> Callable[[str], WardSystem]:
             audience=f"https://{client_id}.example",
             scopes=frozenset({"openid", "profile", "email", "kaigo", "decide"}),
             procedures=frozenset({"kaigo.nintei.renew", "kaigo.plan.notify", "kaigo.card.reissue"}),
-            delegation_aware=True,
+            delegation_aware=delegation_aware,
             jwks={"keys": [signer.public_jwk()]},
         )
         with services.database.writing(services.ward.code) as unit:
@@ -145,7 +147,7 @@ def new_system(app: Any, services: Services) -> Callable[[str], WardSystem]:
 
 
 @pytest.fixture
-def portal(new_system: Callable[[str], WardSystem]) -> WardSystem:
+def portal(new_system: Callable[..., WardSystem]) -> WardSystem:
     return new_system("portal")
 
 

@@ -1,0 +1,65 @@
+"""A person's grants: the list, one of them, the receipt."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from card.faults import Fault
+from delegation import registry, signing
+from delegation.pages.view import activity, strong_login, view
+from delegation.parts import Parts
+from delegation.proposing import STRONG
+
+
+def one_page(parts: Parts, request: Request, id_: str, error: Fault | None = None) -> Response:
+    """The page of one grant."""
+    pages, ward = parts.pages, parts.ward.code
+    with parts.database.reading(ward) as session:
+        login = strong_login(session, parts, request)
+        if login is None:
+            return parts.step_up.ask(parts.address(f"/grants/{id_}"), STRONG)
+        row = registry.find(session, ward, id_, login.person)
+        context = {
+            "base": parts.address(""),
+            "grant": view(session, parts, row, login.person),
+            "activity": activity(session, parts, row),
+            "error": None if error is None else " ".join(pages.fault_texts(pages.locale(request), error)),
+        }
+    return pages.render(request, "delegation/grant.html", context, status=200 if error is None else 400)
+
+
+def grant_routes(parts: Parts) -> APIRouter:
+    """The pages of one ward."""
+    router, database, ward = APIRouter(), parts.database, parts.ward
+
+    @router.get("/grants")
+    def show_all(request: Request) -> Response:
+        with database.reading(ward.code) as session:
+            login = strong_login(session, parts, request)
+            if login is None:
+                return parts.step_up.ask(parts.address("/grants"), STRONG)
+            given = registry.given_by(session, ward.code, login.person)
+            held = registry.held_by(session, ward.code, login.person)
+            context = {
+                "base": parts.address(""),
+                "given": [view(session, parts, row, login.person) for row in given],
+                "held": [view(session, parts, row, login.person) for row in held],
+            }
+        return parts.pages.render(request, "delegation/list.html", context)
+
+    @router.get("/grants/{id_}")
+    def show(request: Request, id_: str) -> Response:
+        return one_page(parts, request, id_)
+
+    @router.get("/grants/{id_}/receipt")
+    def receipt(request: Request, id_: str) -> Response:
+        with database.reading(ward.code) as session:
+            login = strong_login(session, parts, request)
+            if login is None:
+                return parts.step_up.ask(parts.address(f"/grants/{id_}"), STRONG)
+            row = registry.find(session, ward.code, id_, login.person)
+            made = signing.receipt(session, parts, row, login.person)
+        headers = {"Content-Disposition": 'attachment; filename="receipt.jwt"', "Cache-Control": "no-store"}
+        return Response(made, media_type="application/jwt", headers=headers)
+
+    return router

@@ -1,0 +1,177 @@
+"""What the registry asks of the provider: logins, step-up, signatures, ward systems, tokens."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sqlmodel import Session, col, update
+from starlette.requests import Request
+from starlette.responses import Response
+
+from assurance.database import Unit
+from assurance.events import Event, EventName
+from assurance.evidence import EmailCode
+from assurance.handles import hashed
+from assurance.levels import ACTING, Requirement
+from assurance.login import Login
+from assurance.person import PersonId
+from card.container import SigningPurpose
+from delegation.decision import Acting, Caller
+from delegation.grant import GrantId
+from delegation.parts import Errand, Parts
+from idp import card_requests, interactions, sessions
+from idp.clients import DECIDE, load_client
+from idp.keys import KeyPurpose
+from idp.login.flow import ask_to_log_in
+from idp.services import Services
+from idp.tables import AuthorizationRow
+from idp.token.presented import present, read_claims
+
+SIGN: Final = "sign"
+"""The kind of interaction that ends with a signed mandate."""
+
+
+class _Logins:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def current(self, session: Session, request: Request) -> Login | None:
+        return sessions.current(session, self._services, request)
+
+    def browser(self, request: Request) -> str:
+        return hashed(sessions.cookie_of(self._services, request))
+
+    def add(
+        self, unit: Unit, request: Request, login: Login, evidence: EmailCode
+    ) -> Callable[[Response], None]:
+        _, cookie = sessions.begin(unit, self._services, request, login.person, evidence)
+        return cookie.set_on
+
+
+class _StepUp:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def ask(self, return_to: str, requirement: Requirement) -> Response:
+        return ask_to_log_in(self._services, return_to, requirement)
+
+
+class _Signing:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def ask(
+        self,
+        unit: Unit,
+        grant: GrantId,
+        *,
+        locale: str,
+        text: str,
+        template: str,
+        content: Mapping[str, Any],
+        pages: tuple[str, str],
+    ) -> Errand:
+        services, (return_to, cancel_to) = self._services, pages
+        id_, cookie = interactions.open_interaction(
+            unit,
+            services,
+            SIGN,
+            return_to=return_to,
+            requirement=Requirement(ACTING),
+            payload={"grant": grant, "back": cancel_to},
+        )
+        jws = card_requests.ask(
+            unit,
+            services,
+            id_,
+            SigningPurpose.MANDATE,
+            cancel_to=cancel_to,
+            locale=locale,
+            text=text,
+            template=template,
+            content=content,
+        )
+        return Errand(f"{services.bridge_url}/request", jws, cookie.set_on)
+
+
+class _GrantEnded:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def __call__(self, unit: Unit, grant: GrantId) -> None:
+        now = self._services.clock.now()
+        ended = unit.session.exec(
+            update(AuthorizationRow)
+            .where(
+                col(AuthorizationRow.ward) == unit.ward,
+                col(AuthorizationRow.grant) == grant,
+                col(AuthorizationRow.ended_at).is_(None),
+            )
+            .values(ended_at=now)
+        )
+        if ended.rowcount:
+            unit.record(Event(EventName.AUTHORIZATION_ENDED, unit.ward, now, {}, {"count": ended.rowcount}))
+
+
+class _Callers:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def authenticate(self, session: Session, token: str) -> Caller | None:
+        claims = read_claims(self._services, token)
+        if claims is None or claims["aud"] != self._services.ward.issuer:
+            return None
+        client = load_client(session, self._services.ward.code, str(claims["client_id"]))
+        if client is None or claims["sub"] != client.client_id:
+            return None
+        if DECIDE not in str(claims["scope"]).split() or DECIDE not in client.scopes:
+            return None
+        return Caller(client.client_id, client.name, client.audience, client.sector, client.procedures)
+
+    def name(self, session: Session, caller: str) -> Mapping[str, str]:
+        client = load_client(session, self._services.ward.code, caller)
+        return {"ja": caller, "en": caller} if client is None else client.name
+
+
+class _Presented:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def resolve(self, session: Session, caller: Caller, token: str) -> Acting | None:
+        presented = present(session, self._services, token)
+        if presented is None or presented.claims["aud"] != caller.audience:
+            return None
+        client = load_client(session, self._services.ward.code, presented.authorization.client_id)
+        if client is None:
+            return None
+        authorization, act = presented.authorization, presented.claims.get("act")
+        subject = act.get("sub") if isinstance(act, Mapping) else presented.claims["sub"]
+        return Acting(
+            person=presented.login.person,
+            principal=PersonId(authorization.principal or authorization.person),
+            subject=str(subject),
+            principal_sub=str(presented.claims["sub"]),
+            assurance=presented.login.assurance,
+            procedures=client.procedures,
+            grant=None if authorization.grant is None else GrantId(authorization.grant),
+        )
+
+
+def parts_of(services: Services) -> Parts:
+    """The registry of a ward."""
+    return Parts(
+        ward=services.ward,
+        database=services.database,
+        vault=services.vault,
+        clock=services.clock,
+        pages=services.pages,
+        procedures=services.procedures,
+        rules=services.rules,
+        mailer=services.mailer,
+        archive=services.keys.signer(KeyPurpose.ARCHIVE),
+        logins=_Logins(services),
+        step_up=_StepUp(services),
+        signing=_Signing(services),
+        callers=_Callers(services),
+        presented=_Presented(services),
+        grant_ended=_GrantEnded(services),
+    )
