@@ -21,6 +21,7 @@ class Layout:
 
     folder: Path
     provider_port: int
+    portal_port: int
     mail_port: int
     bridge_port: int
     smtp_port: int
@@ -30,6 +31,16 @@ class Layout:
     def issuer(self) -> str:
         """The ward's issuer; `localhost`, because WebAuthn refuses IP addresses."""
         return f"http://localhost:{self.provider_port}/{WARD}"
+
+    @property
+    def portal(self) -> str:
+        """The sample ward system."""
+        return f"http://localhost:{self.portal_port}"
+
+    @property
+    def portal_key(self) -> Path:
+        """Its private key."""
+        return self.folder / "portal.pem"
 
     @property
     def mail(self) -> str:

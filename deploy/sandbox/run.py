@@ -99,20 +99,28 @@ def _tour(layout: Layout) -> str:
     return f"""
 Dairi runs. 代理が動いています。
 
+  the sample ward system   {layout.portal}
   the resident's page      {layout.issuer}/account
   caught mail              {layout.mail}
   the bridge to the card   {layout.bridge}
 
-People: 田中花子 (hanako@example.jp) and 田中由紀 (yuki@example.jp).
+People: 田中花子 (78, hanako@example.jp) and her daughter 田中由紀 (yuki@example.jp).
 PIN {PIN}, signature password {PASSWORD}. Which card lies on the reader is chosen on the bridge's page.
+Use two browser profiles, one for each of them.
 
-  1. Open the resident's page, choose マイナンバーカード, type the PIN {PIN}: you are 田中花子.
-  2. Add a passkey, log out, and log in with it.
-  3. In another browser profile choose メールアドレス, type yuki@example.jp, and read the code in the
-     caught mail: this login is too weak to show anything. Choose 「カードかパスキーで確認する」,
-     and on the bridge's page lay 田中由紀's card on the reader first.
+  1. Hanako: open the ward system, ログインする, マイナンバーカード, PIN {PIN}. It shows her name and level.
+  2. Hanako: on the resident's page add a passkey, log out, and log in with it.
+  3. Hanako: 委任のページへ, 代わりの人にお願いする. Type 田中由紀 and yuki@example.jp, choose the renewal
+     of care certification and the reissue of the insurance card, and a last day within three months.
+  4. Yuki: open the invitation in the caught mail, log in by メールアドレス with the code that comes by mail;
+     this shows nothing yet. カードかパスキーで確認する (lay her card on the reader), read, 引き受ける.
+     Her page shows six digits. She adds a passkey on her own page.
+  5. Hanako: on the grant's page type Yuki's digits, read the mandate back, and sign with {PASSWORD}.
+  6. Yuki: log in to the ward system with her passkey and pick 田中花子さんの代理. The renewal is filed;
+     the notice of a care plan is refused, since the mandate does not include it; the reissue asks for
+     her card, and what she typed is still there afterwards.
+  7. Hanako: on the grant's page see what was done, and end it. Whatever Yuki tries next is refused.
 
-Granting someone the right to act, and the sample ward system that checks it, are not built yet.
 Ctrl-C stops everything; the next start goes on from here, `make sandbox-reset` from scratch.
 """
 
@@ -125,14 +133,17 @@ def _keep_lists_fresh(authority: TestAuthority, stopped: threading.Event) -> Non
 def sandbox(
     folder: Annotated[Path, typer.Option(help="Where it keeps its state.")] = Path(".sandbox"),
     provider_port: Annotated[int, typer.Option(help="Port of the provider.")] = 8400,
+    portal_port: Annotated[int, typer.Option(help="Port of the sample ward system.")] = 8401,
     mail_port: Annotated[int, typer.Option(help="Port of the page of caught mail.")] = 8402,
     bridge_port: Annotated[int, typer.Option(help="Port of the bridge.")] = 8403,
     smtp_port: Annotated[int, typer.Option(help="Port that mail is sent to.")] = 8425,
     in_process_card: Annotated[bool, typer.Option(help="Do without pcscd.")] = False,
     reset: Annotated[bool, typer.Option(help="Forget the last sandbox first.")] = False,
 ) -> None:
-    """Run the provider, a bridge with a virtual card and a mail catcher, until Ctrl-C."""
-    layout = Layout(folder.resolve(), provider_port, mail_port, bridge_port, smtp_port, in_process_card)
+    """Run the provider, a ward system, a bridge with a virtual card and a mail catcher, until Ctrl-C."""
+    layout = Layout(
+        folder.resolve(), provider_port, portal_port, mail_port, bridge_port, smtp_port, in_process_card
+    )
     if reset and layout.folder.exists():
         shutil.rmtree(layout.folder)
     typer.echo("Making cards, keys and people (a few seconds at the first start) ...")
@@ -144,16 +155,19 @@ def sandbox(
     parts = _Parts(layout)
     with ExitStack() as stack:
         stack.callback(parts.stop)
-        typer.echo("Starting the provider, the mail catcher and the bridge ...")
+        typer.echo("Starting the provider, the sample ward system, the mail catcher and the bridge ...")
         card = _lay_cards(layout, stack)
         parts.start("provider", ["-m", "deploy.sandbox.provider"])
         parts.start("mailbox", ["-m", "deploy.sandbox.mailbox", str(smtp_port), str(mail_port)])
+        portal = ["-m", "deploy.sandbox.portal", layout.issuer, str(portal_port), str(layout.portal_key)]
+        parts.start("portal", portal)
         entry = "from idp.cli import main; main()"
         bridge = ["bridge", "--enrolment", str(layout.enrolment), "--port", str(bridge_port), *card]
         parts.start("bridge", ["-c", entry, *bridge])
         parts.wait_until_ready("provider", f"http://localhost:{provider_port}/health/ready")
         parts.wait_until_ready("mailbox", layout.mail)
         parts.wait_until_ready("bridge", layout.bridge)
+        parts.wait_until_ready("portal", layout.portal)
         threading.Thread(target=_keep_lists_fresh, args=(authority, stopped), daemon=True).start()
         typer.echo(_tour(layout))
         while not stopped.wait(1):

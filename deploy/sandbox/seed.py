@@ -12,14 +12,15 @@ from card.bridge.enrolment import write_enrolment
 from card.certificates import Purpose
 from card.clock import SystemClock
 from card.container import CardEvidence, SigningPurpose, ToBeSigned, prepare, verify_signed_by_card
-from card.jose import Flattened
+from card.jose import Flattened, SoftwareSigner
 from card.jpki import JpkiCard
 from card.test_authority import Holder, TestAuthority
 from card.virtual.card import VirtualCard
 from card.virtual.deck import InProcessReader, LocalDeck
-from card.virtual.store import load_deck, save_card
+from card.virtual.store import load_deck, save_card, write_private
 from deploy.sandbox.layout import Layout
 from idp.card_requests import answer_uri
+from idp.clients import DECIDE, Client, register_client
 from idp.keys import KeyPurpose
 from idp.services import Services, compose
 
@@ -92,6 +93,28 @@ def _cards(folder: Path, holders: tuple[Holder, ...]) -> list[VirtualCard]:
     return [deck[holder.name.replace("\u3000", "")] for holder in holders]
 
 
+def _register_portal(services: Services, layout: Layout) -> None:
+    """The sample ward system: one row, with its key, audience, sector and procedures."""
+    if not layout.portal_key.exists():
+        write_private(layout.portal_key, SoftwareSigner.generate().private_pem())
+    signer = SoftwareSigner.from_pem(layout.portal_key.read_bytes())
+    client = Client(
+        client_id="kaigo-portal",
+        name={"ja": "介護保険 申請ポータル", "en": "Care insurance portal"},
+        redirect_uris=(f"{layout.portal}/callback",),
+        post_logout_redirect_uris=(f"{layout.portal}/bye",),
+        auth_method="private_key_jwt",
+        sector="kaigo",
+        audience=layout.portal,
+        scopes=frozenset({"openid", "profile", "kaigo", DECIDE}),
+        procedures=frozenset({"kaigo.nintei.renew", "kaigo.card.reissue", "kaigo.plan.notify"}),
+        delegation_aware=True,
+        jwks={"keys": [signer.public_jwk()]},
+    )
+    with services.database.writing(services.ward.code) as unit:
+        register_client(unit, services, client)
+
+
 def seed(layout: Layout) -> None:
     """Register the staff, then the residents, once; pin the provider for the bridge."""
     services = compose(layout.settings(), sandbox=True)[0]
@@ -102,6 +125,7 @@ def seed(layout: Layout) -> None:
         answer_uri(services),
         services.keys.signer(KeyPurpose.REQUEST).public_jwk(),
     )
+    _register_portal(services, layout)
     marker = layout.folder / "seeded"
     if not marker.exists():
         with services.database.writing(services.ward.code) as unit:

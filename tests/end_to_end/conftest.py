@@ -30,6 +30,7 @@ CHROMIUM = [
 @dataclass(frozen=True)
 class Sandbox:
     account: str
+    portal: str
     mail: str
     bridge: str
 
@@ -44,12 +45,12 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="package")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    provider, mail, bridge, smtp = free_ports(4)
+    provider, portal, mail, bridge, smtp = free_ports(5)
     folder = tmp_path_factory.mktemp("sandbox")
     command = [
         str(Path(sys.executable).parent / "dairi"), "sandbox", "--folder", str(folder / "state"),
         "--provider-port", str(provider), "--mail-port", str(mail), "--bridge-port", str(bridge),
-        "--smtp-port", str(smtp),
+        "--smtp-port", str(smtp), "--portal-port", str(portal),
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with (
@@ -66,6 +67,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         assert process.poll() is None, "".join(lines) + (folder / "out").read_text("utf-8") + logs
         yield Sandbox(
             f"http://localhost:{provider}/131130/account",
+            f"http://localhost:{portal}",
             f"http://localhost:{mail}",
             f"http://127.0.0.1:{bridge}",
         )
@@ -136,10 +138,44 @@ class Tour:
         self.page, self.sandbox, self._pictures = page, sandbox, pictures
 
     def look(self, name: str) -> None:
+        """Judge and keep a page; one with an address of its own in the other language too."""
+        self._judge(name)
+        if self.page.locator("ul.languages").count():
+            here = self.page.url
+            self.follow("English")
+            self.page.locator("html[lang=en]").wait_for(state="attached")
+            self._judge(f"{name}-en")
+            self.follow("日本語")
+            self.page.locator("html[lang=ja]").wait_for(state="attached")
+            self.page.goto(here)
+
+    def _judge(self, name: str) -> None:
         assert findings(self.page) == []
         for width, kind in ((360, "phone"), (1280, "desk")):
             self.page.set_viewport_size({"width": width, "height": 900})
             self.page.screenshot(path=self._pictures / f"{name}-{kind}.png", full_page=True)
+
+    def mails(self) -> int:
+        """How many mails were caught so far."""
+        page = self.page.context.new_page()
+        page.goto(self.sandbox.mail)
+        count = page.locator("section.card").count()
+        page.close()
+        return count
+
+    def new_mail(self, seen: int, to: str, pattern: str) -> str:
+        """What a mail to an address says that came after `seen` others."""
+        page = self.page.context.new_page()
+        for _ in range(100):
+            page.goto(self.sandbox.mail)
+            texts = page.locator("section.card").all_inner_texts()
+            for text in texts[: len(texts) - seen]:
+                found = re.search(pattern, text)
+                if to in text and found is not None:
+                    page.close()
+                    return found[1]
+            page.wait_for_timeout(100)
+        raise AssertionError(f"no mail came to {to}")
 
     def press(self, text: str) -> None:
         self.page.get_by_role("button", name=text).first.click()
