@@ -26,5 +26,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "invitation.other_name": FaultKind(403, "design: the proven name is the one that was typed"),
     "mandate.signer": FaultKind(403, "design: a signature acts for the certificate's own person"),
     "mandate.text": FaultKind(400, "design: text and structure are one"),
+    "mandate.not_logged": FaultKind(503, "RFC 9162 §2.1.3"),
+    "audit.range": FaultKind(404, "RFC 9162 §2.1.3"),
     "mandate.unchecked": FaultKind(503, "design: a mandate needs a good revocation status"),
 }

@@ -1,10 +1,12 @@
 """The composition root: one application a ward, behind one edge."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
 
 from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,6 +17,7 @@ from assurance.wards import ward_name
 from card.faults import Fault
 from card.pages import Pages
 from card.pages.forms import refuse_foreign_pages
+from delegation.audit.proofs import proof_routes
 from delegation.evaluation import evaluation_routes
 from delegation.evaluation import metadata as decision_metadata
 from delegation.pages import page_routes
@@ -29,6 +32,16 @@ from idp.logs import RequestLog
 from idp.metadata import jwks, metadata
 from idp.services import Services
 from idp.token.routes import token_routes
+
+
+class Background(Protocol):
+    """Work beside the requests."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """Finish what is begun."""
 
 
 def _came_from(services: Services, request: Request) -> str | None:
@@ -66,6 +79,8 @@ def _ward_app(services: Services) -> FastAPI:
     parts = parts_of(services)
     app.include_router(page_routes(parts), dependencies=pages)
     app.include_router(evaluation_routes(parts), dependencies=[Depends(enter)])
+    proofs = proof_routes(services.database, services.ward.code)
+    app.include_router(proofs, dependencies=[Depends(enter)])
     for routes in (card_answer_routes, authorization_routes, token_routes):
         app.include_router(routes(services), dependencies=[Depends(enter)])
 
@@ -84,8 +99,19 @@ def _ward_app(services: Services) -> FastAPI:
     return app
 
 
-def create_app(wards: Sequence[Services]) -> Starlette:
-    """The whole service. A ward with a host of its own is found by it, one with a path by that."""
+def create_app(wards: Sequence[Services], background: Sequence[Background] = ()) -> Starlette:
+    """The whole service. A ward with a host of its own is found by it, one with a path by that.
+
+    :param background: started with the service, and stopped gracefully with it.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        for work in background:
+            work.start()
+        yield
+        for work in background:
+            await run_in_threadpool(work.stop)
 
     def live(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -107,6 +133,7 @@ def create_app(wards: Sequence[Services]) -> Starlette:
         return Host(services.ward.origin.partition("://")[2], app)
 
     app = Starlette(
+        lifespan=lifespan,
         routes=[
             Route("/health/live", live),
             Route("/health/ready", ready),
@@ -121,7 +148,7 @@ def create_app(wards: Sequence[Services]) -> Starlette:
                 )
             ),
             *(mounted(services) for services in wards),
-        ]
+        ],
     )
     app.add_middleware(RequestLog)
     return app

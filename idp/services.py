@@ -13,8 +13,11 @@ from card.clock import Clock, SystemClock
 from card.pages import Pages, Source
 from card.revocation import CrlFiles, NoRevocation
 from card.trust import Trust
+from delegation.audit.recorder import AuditRecorder
+from delegation.audit.sequencer import Sequencer
 from delegation.rules import Rules, load_rules
 from idp.keys import KeyRing, load_keys
+from idp.schema import is_current
 from idp.settings import Settings
 
 
@@ -47,18 +50,39 @@ def make_pages() -> Pages:
     )
 
 
+def open_database(settings: Settings) -> tuple[Database, Vault]:
+    """The database of a deployment, which records what happens, and what opens its sealed fields."""
+    vault = Vault(MasterKeys.from_file(settings.master_key_file))
+    return Database(settings.database_url, AuditRecorder(vault)), vault
+
+
+def wards_of(settings: Settings) -> list[Ward]:
+    """The wards of a deployment.
+
+    :raises ValueError: for a code that is no ward's.
+    """
+    return [Ward(parse_ward(code), issuer) for code, issuer in settings.wards.items()]
+
+
+def sequencer_of(wards: Sequence[Services]) -> Sequencer:
+    """What numbers the leaves of these wards' logs."""
+    logs = [(services.ward, services.keys.log) for services in wards]
+    return Sequencer(wards[0].database, logs, wards[0].clock)
+
+
 def compose(settings: Settings, *, sandbox: bool = False) -> Sequence[Services]:
     """Build every ward's parts; they share what belongs to no ward.
 
     :raises ValueError: when the database or the issuers are of another kind than this start.
     """
-    wards = [Ward(parse_ward(code), issuer) for code, issuer in settings.wards.items()]
+    wards = wards_of(settings)
     if not sandbox and any(not ward.issuer.startswith("https://") for ward in wards):
         raise ValueError("an issuer without https; only `dairi sandbox` may do that")
-    database = Database(settings.database_url)
-    database.create_tables()
+    database, vault = open_database(settings)
+    if not is_current(database):
+        raise ValueError("the database is of another version; run `dairi migrate`")
     database.mark("sandbox" if sandbox else "production")
-    vault, clock = Vault(MasterKeys.from_file(settings.master_key_file)), SystemClock()
+    clock = SystemClock()
     revocation = NoRevocation() if settings.crl_folder is None else CrlFiles(settings.crl_folder)
     trust = Trust.from_files(settings.trust_folder, revocation, test_cards=sandbox)
     text = None if settings.procedures_file is None else settings.procedures_file.read_text("utf-8")

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from assurance.database import Database
 from assurance.sealed import MasterKeys, Vault
 from assurance.wards import Ward, WardCode
+from delegation.audit.recorder import AuditRecorder
 from tests import postgresql
 
 NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
@@ -76,8 +77,8 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 
 
 @pytest.fixture
-def database(empty_database_url: str) -> Iterator[Database]:
-    made = Database(empty_database_url)
+def database(empty_database_url: str, vault: Vault) -> Iterator[Database]:
+    made = Database(empty_database_url, AuditRecorder(vault))
     made.create_tables()
     yield made
     made.close()

@@ -6,7 +6,13 @@ header or claim names, `crit`, non-canonical base64url, an algorithm chosen by t
 `jku`, `x5u`, `x5c` and `jwk` of a header are never followed.
 """
 
-from card.jose.compact import sign_compact, unverified_claims, unverified_header, verify_compact
+from card.jose.compact import (
+    sign_compact,
+    unverified_claims,
+    unverified_header,
+    verify_compact,
+    verify_statement,
+)
 from card.jose.encoding import TokenRejected, b64url_decode, b64url_encode, strict_json
 from card.jose.flattened import Flattened
 from card.jose.keys import KeySet, Signer, SoftwareSigner, VerificationKey, thumbprint
@@ -26,4 +32,5 @@ __all__ = [
     "unverified_claims",
     "unverified_header",
     "verify_compact",
+    "verify_statement",
 ]

@@ -104,6 +104,26 @@ def verify_compact(
     :param leeway_s: seconds of clock skew that `exp` and `nbf` are forgiven.
     :raises TokenRejected: with what was wrong.
     """
+    claims = verify_statement(token, keys, typ=typ, max_bytes=max_bytes)
+    for name in ("exp", "aud", *required):
+        if name not in claims or claims[name] is None:
+            raise TokenRejected("claims", f"{name} is missing")
+    if issuer is not None and claims.get("iss") != issuer:
+        raise TokenRejected("issuer")
+    if claims["aud"] != audience:
+        raise TokenRejected("audience")
+    _check_times(claims, now.timestamp(), leeway_s)
+    return claims
+
+
+def verify_statement(
+    token: str, keys: KeySet, *, typ: str | Collection[str], max_bytes: int = _MAX_BYTES
+) -> Mapping[str, object]:
+    """Verify who signed what, for a statement that never expires, such as a verification record.
+
+    :returns: its claims, of which nothing but the signature was judged.
+    :raises TokenRejected: with what was wrong.
+    """
     head, body, signature = _parts(token, max_bytes)
     header = _header(head)
     if _typ(header) not in {name.lower() for name in ([typ] if isinstance(typ, str) else typ)}:
@@ -115,16 +135,7 @@ def verify_compact(
         raise TokenRejected("signature", str(error)) from error
     if not key.verifies(f"{head}.{body}".encode("ascii"), octets):
         raise TokenRejected("signature")
-    claims = _claims(body)
-    for name in ("exp", "aud", *required):
-        if name not in claims or claims[name] is None:
-            raise TokenRejected("claims", f"{name} is missing")
-    if issuer is not None and claims.get("iss") != issuer:
-        raise TokenRejected("issuer")
-    if claims["aud"] != audience:
-        raise TokenRejected("audience")
-    _check_times(claims, now.timestamp(), leeway_s)
-    return claims
+    return _claims(body)
 
 
 def _check_times(claims: Mapping[str, object], now: float, leeway_s: int) -> None:

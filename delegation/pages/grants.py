@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from card.faults import Fault
-from delegation import registry, signing
+from delegation import mandate_file, registry, signing
 from delegation.pages.view import activity, strong_login, view
 from delegation.parts import Parts
 from delegation.proposing import STRONG
@@ -61,5 +61,18 @@ def grant_routes(parts: Parts) -> APIRouter:
             made = signing.receipt(session, parts, row, login.person)
         headers = {"Content-Disposition": 'attachment; filename="receipt.jwt"', "Cache-Control": "no-store"}
         return Response(made, media_type="application/jwt", headers=headers)
+
+    @router.get("/grants/{id_}/mandate")
+    def mandate(request: Request, id_: str) -> Response:
+        with database.reading(ward.code) as session:
+            login = strong_login(session, parts, request)
+            if login is None:
+                return parts.step_up.ask(parts.address(f"/grants/{id_}"), STRONG)
+            row = registry.find(session, ward.code, id_, login.person)
+            if row.principal != login.person:
+                raise Fault("grant.not_now")
+            document = mandate_file.export(session, parts, row)
+        name = 'attachment; filename="mandate.json"'
+        return JSONResponse(document, headers={"Content-Disposition": name, "Cache-Control": "no-store"})
 
     return router

@@ -18,7 +18,7 @@ from card.pages.forms import Posted, read_posted
 from delegation import ending, proposing, registry
 from delegation.grant import GrantState
 from delegation.parts import Parts
-from delegation.tables import DecisionRow, GrantRow
+from delegation.tables import DecisionRow, GrantRow, MandateRow
 
 Form = Annotated[Posted, Depends(read_posted)]
 _MOST_SHOWN: Final = 50
@@ -43,6 +43,7 @@ class GrantView:
     last: date
     digits: str | None
     paused_by_me: bool
+    signed: bool
 
 
 def _state(row: GrantRow, now: datetime, *, usable: bool) -> str:
@@ -85,6 +86,7 @@ def view(session: Session, parts: Parts, row: GrantRow, reader: PersonId) -> Gra
         first=terms.first,
         last=terms.last,
         digits=None if mine else proposing.digits_of(parts, row),
+        signed=session.get(MandateRow, (row.ward, row.id)) is not None,
         paused_by_me=ending.is_paused(session, row, reader),
     )
 

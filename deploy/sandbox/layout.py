@@ -91,6 +91,11 @@ class Layout:
         values = {name.removeprefix("DAIRI_").lower(): value for name, value in self.environment().items()}
         return Settings.model_validate(values | {"wards": {WARD: self.issuer}})
 
+    def write_environment(self) -> None:
+        """The same for a shell, so that the other commands can look at this sandbox."""
+        lines = [f"export {name}='{value}'" for name, value in self.environment().items()]
+        (self.folder / "environment").write_text("\n".join(lines) + "\n", "utf-8")
+
     def write_procedures(self) -> None:
         """The procedures that ship, but for one that needs a card here, so that a step-up can be seen."""
         text = files("policies").joinpath("procedures.toml").read_text("utf-8")

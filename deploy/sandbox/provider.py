@@ -4,7 +4,7 @@ import uvicorn
 
 from idp import logs
 from idp.app import create_app
-from idp.services import compose
+from idp.services import compose, sequencer_of
 from idp.settings import Settings
 
 
@@ -12,7 +12,8 @@ def main() -> None:
     """Serve until stopped."""
     logs.configure()
     settings = Settings()
-    app = create_app(compose(settings, sandbox=True))
+    wards = compose(settings, sandbox=True)
+    app = create_app(wards, [sequencer_of(wards)])
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False)
 
 

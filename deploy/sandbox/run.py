@@ -121,6 +121,7 @@ Use two browser profiles, one for each of them.
      her card, and what she typed is still there afterwards.
   7. Hanako: on the grant's page see what was done, and end it. Whatever Yuki tries next is refused.
 
+In another shell, after `. {layout.folder}/environment`: `.venv/bin/dairi audit verify`.
 Ctrl-C stops everything; the next start goes on from here, `make sandbox-reset` from scratch.
 """
 

@@ -22,7 +22,8 @@ from deploy.sandbox.layout import Layout
 from idp.card_requests import answer_uri
 from idp.clients import DECIDE, Client, register_client
 from idp.keys import KeyPurpose
-from idp.services import Services, compose
+from idp.schema import migrate
+from idp.services import Services, compose, open_database
 
 PIN: Final = "1234"
 PASSWORD: Final = "ABC123"  # noqa: S105 - the sandbox's, printed in its tour
@@ -53,6 +54,7 @@ def prepare_folder(layout: Layout) -> TestAuthority:
         MasterKeys.generate().save(layout.folder / "master.key")
         _make_cards(TestAuthority.create(layout.authority, now), layout, now)
     layout.write_procedures()
+    layout.write_environment()
     authority = TestAuthority.load(layout.authority)
     authority.publish_crls(now)
     return authority
@@ -117,7 +119,11 @@ def _register_portal(services: Services, layout: Layout) -> None:
 
 def seed(layout: Layout) -> None:
     """Register the staff, then the residents, once; pin the provider for the bridge."""
-    services = compose(layout.settings(), sandbox=True)[0]
+    settings = layout.settings()
+    database, _ = open_database(settings)
+    migrate(database)
+    database.close()
+    services = compose(settings, sandbox=True)[0]
     now = services.clock.now()
     write_enrolment(
         layout.enrolment,

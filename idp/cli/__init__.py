@@ -10,6 +10,10 @@ import typer
 
 COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "serve": ("idp.cli.serve", "serve", "Serve the wards of the settings, in production."),
+    "migrate": ("idp.cli.migrate", "migrate", "Bring the database to this version."),
+    "keys": ("idp.cli.keys", "app", "The keys that a ward signs with."),
+    "audit": ("idp.cli.audit", "app", "Judge the audit log."),
+    "mandate": ("idp.cli.mandate", "app", "Judge a mandate from its file."),
     "sandbox": ("deploy.sandbox.run", "sandbox", "Run everything on this machine, with a virtual card."),
     "bridge": ("card.bridge.command", "bridge", "Let this user's browsers reach the card in the reader."),
     "card": ("card.commands", "app", "Look at a My Number card, or put a virtual one on a reader."),

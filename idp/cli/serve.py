@@ -5,7 +5,7 @@ import uvicorn
 
 from idp import logs
 from idp.app import create_app
-from idp.services import compose
+from idp.services import compose, sequencer_of
 from idp.settings import Settings
 
 
@@ -18,4 +18,6 @@ def serve() -> None:
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    uvicorn.run(create_app(wards), host=settings.host, port=settings.port, access_log=False)
+    uvicorn.run(
+        create_app(wards, [sequencer_of(wards)]), host=settings.host, port=settings.port, access_log=False
+    )

@@ -56,7 +56,7 @@ class Portal:
     def problem(self, request: Request, kind: str, *, status: int = 400, **values: object) -> Response:
         """A page that says why nothing was filed."""
         text = self.pages.text(self.pages.locale(request), f"sandbox.portal.problem.{kind}", **values)
-        return self.page(request, "problem", status=status, text=text)
+        return self.page(request, "problem", status=status, text=text, back=None)
 
     async def home(self, request: Request) -> Response:
         """The first page."""
@@ -195,6 +195,7 @@ class Portal:
             "problem",
             status=403,
             text=decision.texts.get(locale) or decision.reason,
+            back=f"/as/{id_}",
         )
 
     def _filed(self, request: Request, context: Context, procedure: str) -> Response:

@@ -1,0 +1,84 @@
+"""Tables of the audit log. Every key begins with the ward: each has a tree of its own."""
+
+from datetime import datetime
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from assurance.database import time_column
+
+
+class LeafRow(SQLModel, table=True):
+    """One event.
+
+    :param number: its place in the tree, once it was sequenced.
+    :param content: the octets that are hashed: clear fields and ciphertexts, in one JSON.
+    :param refers: hash of what it vouches for, such as a verification record.
+    """
+
+    __tablename__ = "audit_leaf"
+    __table_args__ = (UniqueConstraint("ward", "number"),)
+
+    ward: str = Field(primary_key=True)
+    writer: str = Field(primary_key=True)
+    counter: int = Field(primary_key=True)
+    number: int | None = None
+    content: bytes
+    hash: bytes
+    refers: str | None = Field(default=None, index=True)
+
+
+class PartRow(SQLModel, table=True):
+    """Whose sealed part a leaf holds: found by a MAC under a key of the log's own.
+
+    :param position: of the part in the leaf.
+    """
+
+    __tablename__ = "audit_part"
+
+    ward: str = Field(primary_key=True)
+    writer: str = Field(primary_key=True)
+    counter: int = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    person: str = Field(index=True)
+
+
+class NodeRow(SQLModel, table=True):
+    """A complete subtree above the leaves."""
+
+    __tablename__ = "audit_node"
+
+    ward: str = Field(primary_key=True)
+    level: int = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    hash: bytes
+
+
+class HeadRow(SQLModel, table=True):
+    """How far a ward's tree is; it moves only from the size that was read."""
+
+    __tablename__ = "audit_head"
+
+    ward: str = Field(primary_key=True)
+    size: int
+
+
+class CheckpointRow(SQLModel, table=True):
+    """A checkpoint, stored before it is shown."""
+
+    __tablename__ = "audit_checkpoint"
+
+    ward: str = Field(primary_key=True)
+    size: int = Field(primary_key=True)
+    text: str
+    at: datetime = time_column()
+
+
+class LeaseRow(SQLModel, table=True):
+    """Which process does something just now: thrift alone; what it writes is fenced by itself."""
+
+    __tablename__ = "lease"
+
+    name: str = Field(primary_key=True)
+    holder: str
+    until: datetime = time_column()

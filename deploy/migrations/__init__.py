@@ -1,0 +1,1 @@
+"""Migrations, each runnable while the version before it serves (Alembic)."""

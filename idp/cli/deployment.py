@@ -1,0 +1,50 @@
+"""What the commands of a deployment share: its settings, its database, its public keys."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from pydantic import ValidationError
+
+from assurance.database import Database
+from assurance.sealed import Vault
+from assurance.wards import Ward
+from card.clock import SystemClock
+from delegation.audit.checkpoint import LogKey, log_key, origin_of
+from idp.keys import KeyRing, load_keys
+from idp.services import open_database, wards_of
+from idp.settings import Settings
+
+
+def fail(sentence: str) -> typer.Exit:
+    """Say what is wrong on standard error; the caller raises what is returned."""
+    typer.echo(sentence, err=True)
+    return typer.Exit(1)
+
+
+@contextmanager
+def deployment() -> Iterator[tuple[Database, Vault, list[Ward]]]:
+    """The deployment that the environment describes."""
+    try:
+        settings = Settings()
+        database, vault = open_database(settings)
+        wards = wards_of(settings)
+    except ValidationError as error:
+        missing = ", ".join(f"DAIRI_{str(part['loc'][0]).upper()}" for part in error.errors())
+        raise fail(f"settings are missing or wrong: {missing}") from error
+    except (OSError, ValueError) as error:
+        raise fail(f"the deployment cannot be opened: {error}") from error
+    try:
+        yield database, vault, wards
+    finally:
+        database.close()
+
+
+def ring(database: Database, vault: Vault, ward: Ward) -> KeyRing:
+    """The keys of a ward."""
+    return load_keys(database, vault, ward.code, SystemClock().now())
+
+
+def log_key_of(ward: Ward, keys: KeyRing) -> LogKey:
+    """The public key of a ward's log."""
+    return log_key(origin_of(ward.issuer), keys.log)
