@@ -63,25 +63,27 @@ class _Worker(Generic[T]):
         self._waiting: list[_Waiting[T]] = []
         self._condition = threading.Condition()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
+        self._name = name
+        self._thread: threading.Thread | None = None
 
     def stop(self) -> None:
         with self._condition:
             self._stopping = True
             self._condition.notify()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
-    async def ask(self, item: Any) -> T:
+    def ask(self, item: Any) -> asyncio.Future[T]:
         waiting: _Waiting[T] = _Waiting(item)
         with self._condition:
             if self._stopping:
                 raise StorageUnavailable
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
             self._waiting.append(waiting)
             self._condition.notify()
-        return await waiting.future
+        return waiting.future
 
     def _run(self) -> None:
         while True:
@@ -94,16 +96,12 @@ class _Worker(Generic[T]):
 
 
 class Reader:
-    """Look-ups of all requests in flight, in one snapshot a batch."""
+    """Look-ups of all requests in flight, in one snapshot a batch. Its thread begins with the first."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
         self._worker: _Worker[Any] = _Worker("reader", self._answer)
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._worker.start()
 
     def stop(self) -> None:
         """Answer what waits, then end."""
@@ -111,13 +109,12 @@ class Reader:
         if self._connection is not None:
             self._connection.close()
 
-    async def look_up(self, query: BatchQuery[K_contra, V_co], key: K_contra) -> V_co | None:
-        """Look one key up, together with whatever else is asked now.
+    def look_up(self, query: BatchQuery[K_contra, V_co], key: K_contra) -> asyncio.Future[V_co | None]:
+        """Look one key up, together with whatever else is asked now; what is asked first waits for nothing.
 
         :raises StorageUnavailable: when the database is gone.
         """
-        found: V_co | None = await self._worker.ask((query, key))
-        return found
+        return self._worker.ask((query, key))
 
     def _answer(self, taken: list[_Waiting[Any]]) -> None:
         queries: dict[int, tuple[BatchQuery[Any, Any], list[_Waiting[Any]]]] = {}
@@ -183,10 +180,14 @@ class Insert:
 
 
 class Outcome(Enum):
-    """Whether a request got what it claimed."""
+    """Whether a request got what it claimed.
+
+    :cvar TAKEN: a row of its own was there already, written by another request meanwhile; nothing was done.
+    """
 
     WON = "won"
     LOST = "lost"
+    TAKEN = "taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +209,12 @@ class Writing:
 
 
 class Writer:
-    """Commits of all requests in flight, in one transaction a batch."""
+    """Commits of all requests in flight, in one transaction a batch. Its thread begins with the first."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: Connection | None = None
         self._worker: _Worker[Outcome] = _Worker("writer", self._write)
-
-    def start(self) -> None:
-        """Begin to write."""
-        self._worker.start()
 
     def stop(self) -> None:
         """Write what waits, then end."""
@@ -238,8 +235,9 @@ class Writer:
         except Exception as error:
             self._drop()
             if isinstance(error, StorageUnavailable) or len(taken) == 1:
+                taken_already = isinstance(error, sa.exc.IntegrityError)
                 for waiting in taken:
-                    waiting.settle(error)
+                    waiting.settle(Outcome.TAKEN if taken_already else error)
                 return
             for waiting in taken:  # one bad row fails alone
                 self._write([waiting])
@@ -332,3 +330,16 @@ def _apply(connection: Connection, decided: Sequence[tuple[Writing, Outcome]]) -
     for table, values in rows.values():
         connection.execute(sa.insert(table), values)
     return events
+
+
+class Batch:
+    """Both halves of the door over one database."""
+
+    def __init__(self, database: Database) -> None:
+        self.reader = Reader(database.engine)
+        self.writer = Writer(database)
+
+    def stop(self) -> None:
+        """Answer what waits, then end."""
+        self.reader.stop()
+        self.writer.stop()

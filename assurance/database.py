@@ -58,6 +58,18 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def table_of(model: type[SQLModel]) -> sa.Table:
+    """The table of a model, for statements without an ORM session."""
+    table: sa.Table = model.__table__  # type: ignore[attr-defined] # SQLModel's mapped table
+    return table
+
+
+def connection_of(session: Session) -> Connection:
+    """The connection of a session, which sees what the session has added so far."""
+    session.flush()
+    return session.connection()
+
+
 def time_column(*, nullable: bool = False, index: bool = False) -> Any:
     """A column for a time."""
     return Field(sa_type=UtcDateTime, nullable=nullable, index=index)

@@ -47,6 +47,7 @@ class EventName(StrEnum):
     CODE_REUSED = "token:code:reused"
     CODE_FOREIGN = "token:code:foreign_client"
     TOKEN_REFRESHED = "token:refresh:rotated"  # noqa: S105 - an event's name
+    REFRESH_FOREIGN = "token:refresh:foreign_client"
     REFRESH_REUSED = "token:refresh:reused"
     CLIENT_TOKEN_ISSUED = "token:client:issued"  # noqa: S105 - an event's name
     CLIENT_REFUSED = "token:client:refused"

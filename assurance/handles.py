@@ -10,5 +10,5 @@ def new_handle() -> str:
 
 
 def hashed(handle: str) -> str:
-    """What is stored of it."""
-    return hashlib.sha256(handle.encode("utf-8")).hexdigest()
+    """What is stored of it; whatever someone shows in its place has a hash too, lone surrogates included."""
+    return hashlib.sha256(handle.encode("utf-8", "surrogatepass")).hexdigest()

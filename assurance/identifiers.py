@@ -1,14 +1,16 @@
 """Identifiers: what leads from a card or an address to one person, by MAC."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlmodel import Session, col, select
 
-from assurance.database import Unit
+from assurance.database import Unit, connection_of, table_of
 from assurance.person import PersonId
 from assurance.sealed import Vault
 from assurance.tables import IdentifierRow
@@ -96,18 +98,32 @@ def find_person(
     return None if row is None else PersonId(row.person)
 
 
+_IDENTIFIERS: Final = table_of(IdentifierRow)
+_ADDRESSES_OF: Final = (
+    sa.select(_IDENTIFIERS)
+    .where(
+        _IDENTIFIERS.c.ward == sa.bindparam("ward"),
+        _IDENTIFIERS.c.person.in_(sa.bindparam("people", expanding=True)),
+        _IDENTIFIERS.c.kind == IdentifierKind.EMAIL,
+    )
+    .order_by(_IDENTIFIERS.c.bound_at)
+)
+
+
+def addresses(
+    connection: Connection, vault: Vault, ward: WardCode, people: Collection[PersonId]
+) -> Mapping[PersonId, Sequence[str]]:
+    """The confirmed mail addresses of each person, the oldest first."""
+    rows = connection.execute(_ADDRESSES_OF, {"ward": ward, "people": list(people)}).all()
+    ciphers = vault.ciphers(connection, ward, {PersonId(row.person) for row in rows})
+    found: dict[PersonId, list[str]] = {person: [] for person in people}
+    for row in rows:
+        if row.person in ciphers:
+            opened = ciphers[row.person].open(row.sealed, table="identifier", column="sealed", row=row.mac)
+            found[PersonId(row.person)].append(opened)
+    return found
+
+
 def addresses_of(session: Session, vault: Vault, ward: WardCode, person: PersonId) -> Sequence[str]:
     """The confirmed mail addresses of a person, the oldest first."""
-    rows = session.exec(
-        select(IdentifierRow)
-        .where(
-            IdentifierRow.ward == ward,
-            IdentifierRow.person == person,
-            IdentifierRow.kind == IdentifierKind.EMAIL,
-        )
-        .order_by(col(IdentifierRow.bound_at))
-    ).all()
-    if not rows:
-        return ()
-    cipher = vault.cipher_for(session, ward, person)
-    return tuple(cipher.open(row.sealed, table="identifier", column="sealed", row=row.mac) for row in rows)
+    return addresses(connection_of(session), vault, ward, [person])[person]

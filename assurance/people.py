@@ -1,19 +1,21 @@
 """People: making them, proving them, and what is known of them."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlmodel import Session, col, select
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlmodel import Session
 
-from assurance.database import Unit
+from assurance.database import Unit, connection_of, table_of
 from assurance.events import Event, EventName
 from assurance.evidence import Proof
 from assurance.levels import IAL
 from assurance.person import PersonId, Profile, new_id
-from assurance.sealed import Vault
+from assurance.sealed import Unopenable, Vault
 from assurance.tables import Person, ProofRow, ProtectionRow
 from assurance.thresholds import Thresholds
 from assurance.wards import WardCode
@@ -77,31 +79,60 @@ def record_proof(
     unit.record(Event(EventName.PERSON_PROVEN, unit.ward, now, {person: {"name": profile.name}}, clear))
 
 
-def _proof_rows(session: Session, ward: WardCode, person: PersonId) -> Sequence[ProofRow]:
-    return session.exec(
-        select(ProofRow)
-        .where(ProofRow.ward == ward, ProofRow.person == person)
-        .order_by(col(ProofRow.ial).desc(), col(ProofRow.proven_at).desc())
-    ).all()
+_PROOFS: Final = table_of(ProofRow)
+_PROOFS_OF: Final = (
+    sa.select(_PROOFS)
+    .where(
+        _PROOFS.c.ward == sa.bindparam("ward"), _PROOFS.c.person.in_(sa.bindparam("people", expanding=True))
+    )
+    .order_by(_PROOFS.c.ial.desc(), _PROOFS.c.proven_at.desc())
+)
 
 
-def proofs_of(session: Session, ward: WardCode, person: PersonId) -> list[Proof]:
+def _proof_rows(
+    connection: Connection, ward: WardCode, people: Collection[PersonId]
+) -> Mapping[PersonId, list[Any]]:
+    found: dict[PersonId, list[Any]] = {person: [] for person in people}
+    for row in connection.execute(_PROOFS_OF, {"ward": ward, "people": list(people)}):
+        found[PersonId(row.person)].append(row)
+    return found
+
+
+def proofs_of_all(
+    connection: Connection, ward: WardCode, people: Collection[PersonId]
+) -> Mapping[PersonId, Sequence[Proof]]:
+    """Each person's proofs as evidence, the expired ones too."""
+    return {
+        person: [Proof(row.method, IAL(row.ial), row.proven_at, row.ends_at) for row in rows]
+        for person, rows in _proof_rows(connection, ward, people).items()
+    }
+
+
+def proofs_of(session: Session, ward: WardCode, person: PersonId) -> Sequence[Proof]:
     """A person's proofs as evidence, the expired ones too."""
-    rows = _proof_rows(session, ward, person)
-    return [Proof(row.method, IAL(row.ial), row.proven_at, row.ends_at) for row in rows]
+    return proofs_of_all(connection_of(session), ward, [person])[person]
+
+
+def profiles(
+    connection: Connection, vault: Vault, ward: WardCode, people: Collection[PersonId]
+) -> Mapping[PersonId, Profile]:
+    """What the best and newest proof says of each person; nobody without one is in it."""
+    best = {person: rows[0] for person, rows in _proof_rows(connection, ward, people).items() if rows}
+    ciphers, found = vault.ciphers(connection, ward, best), dict[PersonId, Profile]()
+    for person, row in best.items():
+        if person not in ciphers:
+            raise Unopenable
+        name, birth_date, sex, address = (
+            ciphers[person].open(getattr(row, column), table="proof", column=column, row=row.id)
+            for column in _SEALED
+        )
+        found[person] = Profile(name, date.fromisoformat(birth_date), sex, address)
+    return found
 
 
 def profile(session: Session, vault: Vault, ward: WardCode, person: PersonId) -> Profile | None:
     """What the best and newest proof says of a person; None for a person without one."""
-    rows = _proof_rows(session, ward, person)
-    if not rows:
-        return None
-    row = rows[0]
-    cipher = vault.cipher_for(session, ward, person)
-    name, birth_date, sex, address = (
-        cipher.open(getattr(row, column), table="proof", column=column, row=row.id) for column in _SEALED
-    )
-    return Profile(name, date.fromisoformat(birth_date), sex, address)
+    return profiles(connection_of(session), vault, ward, [person]).get(person)
 
 
 def is_protected(session: Session, ward: WardCode, person: PersonId, now: datetime) -> bool:

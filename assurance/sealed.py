@@ -10,18 +10,21 @@ import json
 import re
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
+import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy.engine import Connection
 from sqlmodel import Field, Session, SQLModel
 
+from assurance.database import connection_of, table_of
 from assurance.person import PersonId
 from assurance.wards import WardCode
 from card.virtual.store import write_private
@@ -44,6 +47,12 @@ class PersonKey(SQLModel, table=True):
     person: str = Field(primary_key=True)
     master_key: str
     wrapped: bytes
+
+
+_KEYS: Final = table_of(PersonKey)
+_KEYS_OF: Final = sa.select(_KEYS).where(
+    _KEYS.c.ward == sa.bindparam("ward"), _KEYS.c.person.in_(sa.bindparam("people", expanding=True))
+)
 
 
 def _seal(key: bytes, content: bytes, place: str) -> bytes:
@@ -138,19 +147,28 @@ class Vault:
         )
         return Cipher(ward, key)
 
+    def ciphers(
+        self, connection: Connection, ward: WardCode, people: Collection[PersonId]
+    ) -> Mapping[PersonId, Cipher]:
+        """Each person's data key; who was erased is not in it."""
+        rows = connection.execute(_KEYS_OF, {"ward": ward, "people": list(people)}) if people else ()
+        return {
+            PersonId(row.person): Cipher(
+                ward,
+                _open(self._derive("wrap", row.master_key), row.wrapped, f"{ward}/person_key/{row.person}"),
+            )
+            for row in rows
+        }
+
     def cipher_for(self, session: Session, ward: WardCode, person: PersonId) -> Cipher:
         """A person's data key.
 
         :raises Unopenable: when the person was erased.
         """
-        row = session.get(PersonKey, (ward, person))
-        if row is None:
+        found = self.ciphers(connection_of(session), ward, [person]).get(person)
+        if found is None:
             raise Unopenable
-        return self.unwrap_person(row.ward, row.person, row.master_key, row.wrapped)
-
-    def unwrap_person(self, ward: str, person: str, master_key: str, wrapped: bytes) -> Cipher:
-        """A person's data key from its row."""
-        return Cipher(ward, _open(self._derive("wrap", master_key), wrapped, f"{ward}/person_key/{person}"))
+        return found
 
     def new_data_key(self, ward: str, place: str) -> tuple[Cipher, bytes]:
         """A data key for one thing that outlives people, such as a mandate.

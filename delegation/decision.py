@@ -1,6 +1,6 @@
 """Decisions: what the grant, the rules and the login's assurance each allow. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -46,18 +46,23 @@ class Caller:
 class Acting:
     """What a live access token says, resolved by us.
 
-    :param subject: `act.sub`, or `sub` of an own token; `principal_sub` is `sub`.
+    :param subject: `act.sub`, or `sub` of an own token.
+    :param principal_sub: `sub`.
+    :param audience: the `aud` that the token was made for; it counts for that caller alone.
     :param procedures: of the client that the token was made for.
     :param grant: the grant that a delegated token rests on; None for an own token.
+    :param terms: what that grant gives, if it may be used now.
     """
 
     person: PersonId
     principal: PersonId
     subject: str
     principal_sub: str
+    audience: str
     assurance: Assurance
     procedures: frozenset[str]
     grant: GrantId | None
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,6 @@ def decide(
     question: Question,
     caller: Caller,
     acting: Acting | None,
-    grants: Mapping[GrantId, Terms] | Sequence[tuple[GrantId, Terms]],
     procedures: Procedures,
     rules: RulesOfActing,
     now: datetime,
@@ -133,10 +137,9 @@ def decide(
     """Decide one question.
 
     :param acting: from the token that the caller presented; None where it does not count.
-    :param grants: the usable ones of this delegate and principal.
     """
     procedure = procedures.by_id.get(question.procedure)
-    if acting is None or acting.subject != question.subject:
+    if acting is None or (acting.audience, acting.subject) != (caller.audience, question.subject):
         return Answer(Reason.TOKEN_REQUIRED, acr=_needed(procedure, delegated=False).acr)
     delegated = acting.grant is not None
     if acting.principal_sub != question.principal:
@@ -148,7 +151,7 @@ def decide(
     needed, action = _needed(procedure, delegated=delegated), Action(question.action)
     answer = Answer(Reason.ALLOWED)
     if acting.grant is not None:
-        answer = _delegated(procedure, action, acting.grant, dict(grants), rules)
+        answer = _delegated(procedure, action, acting.grant, acting.terms, rules)
     if answer.allowed and not acting.assurance.meets(Requirement(needed), now):
         return Answer(Reason.STEP_UP, acr=needed.acr)
     return answer
@@ -158,12 +161,11 @@ def _delegated(
     procedure: Procedure,
     action: Action,
     grant: GrantId,
-    grants: Mapping[GrantId, Terms],
+    terms: Terms | None,
     rules: RulesOfActing,
 ) -> Answer:
     if procedure.never:
         return Answer(Reason.NEVER_DELEGABLE)
-    terms = grants.get(grant)
     if terms is None:
         return Answer(Reason.NO_GRANT)
     if procedure.id not in terms.procedures or action not in terms.actions:

@@ -1,30 +1,34 @@
 """The decision API (AuthZEN Authorization API 1.0 §6, §9, §12)."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
-from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from assurance.database import Unit
+from assurance.batch import Insert, Writing
+from assurance.database import table_of
 from assurance.events import Event, EventName
 from assurance.person import new_id
 from assurance.wards import WardCode
+from card.faults import Fault
 from card.jose import strict_json
 from card.pages import LOCALES
-from delegation import registry
+from card.pages.forms import bearer, read_body
 from delegation.decision import Acting, Answer, Caller, Question, decide
-from delegation.grant import GrantId
 from delegation.handles import handle_of
 from delegation.parts import Parts
 from delegation.tables import DecisionRow
 
 PATH: Final = "/access/v1/evaluation"
-_MOST_BYTES: Final = 64 * 1024
+_DECISION: Final = table_of(DecisionRow)
 _LONGEST_ID: Final = 256
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 class MalformedError(ValueError):
@@ -39,7 +43,7 @@ def _object(value: object, name: str) -> Mapping[str, Any]:
 
 def _text(parent: Mapping[str, Any], name: str, path: str) -> str:
     value = parent.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ID or "\x00" in value:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ID or _UNSTORABLE.search(value):
         raise MalformedError(f"{path}.{name} is missing or no text")
     return value
 
@@ -52,8 +56,6 @@ def parse(body: bytes, content_type: str) -> tuple[Question, str]:
     """
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise MalformedError("the body is application/json")
-    if len(body) > _MOST_BYTES:
-        raise MalformedError("the body is too large")
     try:
         document = strict_json(body)
     except (ValueError, RecursionError) as error:
@@ -77,40 +79,33 @@ def parse(body: bytes, content_type: str) -> tuple[Question, str]:
     return question, token
 
 
-def evaluate(unit: Unit, parts: Parts, caller: Caller, question: Question, token: str) -> Answer:
-    """Decide, and keep what was decided."""
-    now = parts.clock.now()
-    acting = parts.presented.resolve(unit.session, caller, token) if token else None
-    rows = (
-        ()
-        if acting is None or acting.grant is None
-        else registry.usable(
-            unit.session, unit.ward, acting.person, now, principal=acting.principal, id_=acting.grant
-        )
-    )
-    grants = [(GrantId(row.id), registry.terms_of(row)) for row in rows]
-    answer = decide(question, caller, acting, grants, parts.procedures, parts.rules, now)
+def keep(
+    ward: WardCode, caller: Caller, question: Question, acting: Acting | None, answer: Answer, now: datetime
+) -> Writing:
+    """What is kept of a decision: its leaf, and where someone acted the row that its principal sees."""
     name = EventName.DECISION_ALLOWED if answer.allowed else EventName.DECISION_DENIED
     told = {} if acting is None else _told(acting, question, caller)
     clear: dict[str, str | int | bool] = {"caller": caller.id, "reason": str(answer.reason)}
-    unit.record(Event(name, unit.ward, now, told, clear))
-    if acting is not None:
-        unit.session.add(
-            DecisionRow(
-                ward=unit.ward,
-                id=new_id(),
-                at=now,
-                caller=caller.id,
-                subject=acting.person,
-                principal=acting.principal,
-                procedure=question.procedure,
-                action=question.action,
-                allowed=answer.allowed,
-                reason=str(answer.reason),
-                grant=answer.grant,
-            )
-        )
-    return answer
+    rows = () if acting is None else (Insert(_DECISION, _row(ward, caller, question, acting, answer, now)),)
+    return Writing(ward, new_id(), rows=rows, events=(Event(name, ward, now, told, clear),))
+
+
+def _row(
+    ward: WardCode, caller: Caller, question: Question, acting: Acting, answer: Answer, now: datetime
+) -> dict[str, object]:
+    return {
+        "ward": ward,
+        "id": new_id(),
+        "at": now,
+        "caller": caller.id,
+        "subject": acting.person,
+        "principal": acting.principal,
+        "procedure": question.procedure,
+        "action": question.action,
+        "allowed": answer.allowed,
+        "reason": str(answer.reason),
+        "grant": answer.grant,
+    }
 
 
 def _told(acting: Acting, question: Question, caller: Caller) -> dict[Any, dict[str, str]]:
@@ -138,36 +133,33 @@ def metadata(issuer: str) -> dict[str, object]:
     return {"policy_decision_point": issuer, "access_evaluation_endpoint": issuer + PATH}
 
 
-def evaluation_routes(parts: Parts) -> APIRouter:
+def evaluation_routes(parts: Parts) -> Sequence[Route]:
     """The API of one ward."""
-    router = APIRouter()
 
-    def answer(token: str, body: bytes, content_type: str) -> Response:
-        with parts.database.writing(WardCode(parts.ward.code)) as unit:
-            caller = parts.callers.authenticate(unit.session, token)
-            if caller is None:
-                challenge = {"WWW-Authenticate": 'Bearer scope="decide"'}
-                return JSONResponse("the caller is not authenticated", 401, challenge)
-            try:
-                question, presented = parse(body, content_type)
-            except MalformedError as error:
-                return JSONResponse(str(error), 400)
-            decided = evaluate(unit, parts, caller, question, presented)
-            return Response(
-                json.dumps(describe(parts, caller, decided), ensure_ascii=False),
-                media_type="application/json",
-                headers={"Cache-Control": "no-store"},
-            )
-
-    @router.post(PATH)
     async def evaluation(request: Request) -> Response:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        body = await request.body()
-        return await run_in_threadpool(
-            answer,
-            token.strip() if scheme.lower() == "bearer" else "",
-            body,
-            request.headers.get("content-type", ""),
+        asked: tuple[Question, str] | MalformedError
+        try:
+            asked = parse(await read_body(request), request.headers.get("content-type", ""))
+        except Fault:
+            asked = MalformedError("the body is too large")
+        except MalformedError as error:
+            asked = error
+        token = "" if isinstance(asked, MalformedError) else asked[1]
+        caller, acting = await asyncio.gather(
+            parts.callers.authenticate(bearer(request)), parts.presented.resolve(token)
+        )
+        if caller is None:
+            challenge = {"WWW-Authenticate": 'Bearer scope="decide"'}
+            return JSONResponse("the caller is not authenticated", 401, challenge)
+        if isinstance(asked, MalformedError):
+            return JSONResponse(str(asked), 400)
+        question, now = asked[0], parts.clock.now()
+        answer = decide(question, caller, acting, parts.procedures, parts.rules, now)
+        await parts.batch.writer.commit(keep(parts.ward.code, caller, question, acting, answer, now))
+        return Response(
+            json.dumps(describe(parts, caller, answer), ensure_ascii=False),
+            media_type="application/json",
+            headers={"Cache-Control": "no-store"},
         )
 
-    return router
+    return [Route(PATH, evaluation, methods=["POST"])]

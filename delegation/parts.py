@@ -8,6 +8,7 @@ from sqlmodel import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assurance.batch import Batch
 from assurance.database import Database, Unit
 from assurance.evidence import EmailCode
 from assurance.levels import Requirement
@@ -83,8 +84,8 @@ class SignRequester(Protocol):
 class Callers(Protocol):
     """Who calls the decision API."""
 
-    def authenticate(self, session: Session, token: str) -> Caller | None:
-        """The ward system of a client token with the scope `decide`."""
+    async def authenticate(self, token: str) -> Caller | None:
+        """The ward system of a client token with the scope `decide`, through the batch door."""
 
     def name(self, session: Session, caller: str) -> Mapping[str, str]:
         """What people know a system by."""
@@ -93,8 +94,8 @@ class Callers(Protocol):
 class Presented(Protocol):
     """Resolves access tokens."""
 
-    def resolve(self, session: Session, caller: Caller, token: str) -> Acting | None:
-        """A live token whose audience is the caller's own; None for anything else."""
+    async def resolve(self, token: str) -> Acting | None:
+        """A live token and what it rests on, in one snapshot of the batch door; None for anything else."""
 
 
 class GrantEnded(Protocol):
@@ -116,6 +117,7 @@ class Parts:
     procedures: Procedures
     rules: Rules
     mailer: Mailer
+    batch: Batch
     archive: Signer
     logins: CurrentLogin
     step_up: StepUp

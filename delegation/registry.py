@@ -1,14 +1,16 @@
 """The registry: finding grants, and moving them from state to state."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlmodel import Session, col, exists, or_, select, update
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlmodel import Session, col, select, update
 
-from assurance.database import Unit
+from assurance.database import Unit, UtcDateTime, table_of
 from assurance.levels import IAL
 from assurance.person import PersonId
 from assurance.procedures import Action
@@ -20,9 +22,14 @@ from card.faults import Fault
 from delegation.grant import Basis, GrantId, GrantState, Terms, check_move
 from delegation.tables import GrantRow, HoldRow, TransitionRow
 
+_GRANT: Final = table_of(GrantRow)
+_HOLD: Final = table_of(HoldRow)
+_PROTECTION: Final = table_of(ProtectionRow)
+_PROOF: Final = table_of(ProofRow)
 
-def terms_of(row: GrantRow) -> Terms:
-    """What a grant gives."""
+
+def terms_of(row: "GrantRow | sa.Row[Any]") -> Terms:
+    """What a grant gives, from its row."""
     return Terms(
         basis=Basis(row.basis),
         mode=row.mode,
@@ -90,57 +97,85 @@ def held_by(session: Session, ward: WardCode, person: PersonId) -> Sequence[Gran
     ).all()
 
 
-def usable(
-    session: Session,
-    ward: WardCode,
-    delegate: PersonId,
-    now: datetime,
-    *,
-    principal: PersonId | None = None,
-    id_: GrantId | None = None,
-) -> Sequence[GrantRow]:
-    """The grants that a delegate may use now: active, in their period, without an open hold.
+def _is_usable() -> sa.ColumnElement[bool]:
+    """Whether a grant may be used: active, in its period, without an open hold.
 
     Holds, protection and the principal's lapsed proof are conditions of the one query, so that a grant that
-    cannot be used answers exactly as none.
+    cannot be used answers exactly as none. Its parameters are `now` and `today`.
     """
-    today = ward_day(now).isoformat()
-    held = exists().where(
-        col(HoldRow.ward) == GrantRow.ward,
-        col(HoldRow.lifted_at).is_(None),
-        or_(
-            (col(HoldRow.kind) == "grant") & (col(HoldRow.target) == GrantRow.id),
-            (col(HoldRow.kind) == "person")
-            & col(HoldRow.target).in_([col(GrantRow.principal), col(GrantRow.delegate)]),
+    now, parties = sa.bindparam("now", type_=UtcDateTime()), [_GRANT.c.principal, _GRANT.c.delegate]
+    held = sa.exists().where(
+        _HOLD.c.ward == _GRANT.c.ward,
+        _HOLD.c.lifted_at.is_(None),
+        sa.or_(
+            (_HOLD.c.kind == "grant") & (_HOLD.c.target == _GRANT.c.id),
+            (_HOLD.c.kind == "person") & _HOLD.c.target.in_(parties),
         ),
     )
-    protected = exists().where(
-        col(ProtectionRow.ward) == GrantRow.ward,
-        col(ProtectionRow.person).in_([col(GrantRow.principal), col(GrantRow.delegate)]),
-        col(ProtectionRow.since) <= now,
-        or_(col(ProtectionRow.until).is_(None), col(ProtectionRow.until) > now),
+    protected = sa.exists().where(
+        _PROTECTION.c.ward == _GRANT.c.ward,
+        _PROTECTION.c.person.in_(parties),
+        _PROTECTION.c.since <= now,
+        sa.or_(_PROTECTION.c.until.is_(None), _PROTECTION.c.until > now),
     )
-    proven = exists().where(
-        col(ProofRow.ward) == GrantRow.ward,
-        col(ProofRow.person) == GrantRow.principal,
-        col(ProofRow.ial) >= int(IAL.SUBSTANTIAL),
-        col(ProofRow.ends_at) > now,
+    proven = sa.exists().where(
+        _PROOF.c.ward == _GRANT.c.ward,
+        _PROOF.c.person == _GRANT.c.principal,
+        _PROOF.c.ial >= int(IAL.SUBSTANTIAL),
+        _PROOF.c.ends_at > now,
     )
-    query = select(GrantRow).where(
-        GrantRow.ward == ward,
-        GrantRow.delegate == delegate,
-        GrantRow.state == GrantState.ACTIVE,
-        GrantRow.first <= today,
-        GrantRow.last >= today,
+    return sa.and_(
+        _GRANT.c.state == GrantState.ACTIVE,
+        _GRANT.c.first <= sa.bindparam("today"),
+        _GRANT.c.last >= sa.bindparam("today"),
         ~held,
         ~protected,
         proven,
     )
-    if principal is not None:
-        query = query.where(GrantRow.principal == principal)
-    if id_ is not None:
-        query = query.where(GrantRow.id == id_)
-    return session.exec(query.order_by(col(GrantRow.id))).all()
+
+
+_USABLE_BY: Final = (
+    select(GrantRow)
+    .where(_GRANT.c.ward == sa.bindparam("ward"), _GRANT.c.delegate == sa.bindparam("delegate"), _is_usable())
+    .order_by(_GRANT.c.id)
+)
+_USABLE_OF: Final = sa.select(_GRANT).where(
+    _GRANT.c.ward == sa.bindparam("ward"),
+    _GRANT.c.id.in_(sa.bindparam("ids", expanding=True)),
+    _is_usable(),
+)
+
+
+def _moment(ward: WardCode, now: datetime) -> dict[str, Any]:
+    return {"ward": ward, "now": now, "today": ward_day(now).isoformat()}
+
+
+def usable(session: Session, ward: WardCode, delegate: PersonId, now: datetime) -> Sequence[GrantRow]:
+    """The grants that a delegate may use now, in the order of their ids."""
+    return session.exec(_USABLE_BY, params=_moment(ward, now) | {"delegate": delegate}).all()
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """A grant that may be used now."""
+
+    id: GrantId
+    principal: PersonId
+    delegate: PersonId
+    terms: Terms
+
+
+def usable_of(
+    connection: Connection, ward: WardCode, ids: Collection[GrantId], now: datetime
+) -> Mapping[GrantId, Usable]:
+    """Of these grants, those that may be used now."""
+    rows = connection.execute(_USABLE_OF, _moment(ward, now) | {"ids": list(ids)}) if ids else ()
+    return {
+        GrantId(row.id): Usable(
+            GrantId(row.id), PersonId(row.principal), PersonId(row.delegate), terms_of(row)
+        )
+        for row in rows
+    }
 
 
 def move(unit: Unit, row: GrantRow, to: GrantState, by: PersonId, now: datetime, **values: Any) -> None:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Host, Mount, Route
+from starlette.routing import BaseRoute, Host, Mount, Route, Router
 
 from assurance.database import StorageUnavailable
 from assurance.wards import ward_name
@@ -25,7 +25,7 @@ from idp.account.routes import account_routes
 from idp.authorization.routes import authorization_routes, resume_routes
 from idp.delegating import parts_of
 from idp.end_session import end_session_routes
-from idp.faults import answer
+from idp.faults import RETRY_LATER, answer
 from idp.login.by_card import card_answer_routes
 from idp.login.routes import login_routes
 from idp.logs import RequestLog
@@ -78,10 +78,9 @@ def _ward_app(services: Services) -> FastAPI:
     app.include_router(end_session_routes(services), dependencies=pages)
     parts = parts_of(services)
     app.include_router(page_routes(parts), dependencies=pages)
-    app.include_router(evaluation_routes(parts), dependencies=[Depends(enter)])
     proofs = proof_routes(services.database, services.ward.code)
     app.include_router(proofs, dependencies=[Depends(enter)])
-    for routes in (card_answer_routes, authorization_routes, token_routes):
+    for routes in (card_answer_routes, authorization_routes):
         app.include_router(routes(services), dependencies=[Depends(enter)])
 
     @app.get("/.well-known/openid-configuration")
@@ -99,6 +98,28 @@ def _ward_app(services: Services) -> FastAPI:
     return app
 
 
+def _while_storage_answers(route: Route) -> Route:
+    """A dependency that is down is 503 with `Retry-After`, in JSON (RFC 9110 §15.6.4)."""
+    endpoint = route.endpoint
+
+    async def answered(request: Request) -> Response:
+        try:
+            response: Response = await endpoint(request)
+        except StorageUnavailable:
+            return JSONResponse({"error": "temporarily_unavailable"}, 503, RETRY_LATER)
+        return response
+
+    return Route(route.path, answered, methods=route.methods)
+
+
+def _hot_routes(services: Services) -> Sequence[BaseRoute]:
+    """The endpoints that systems call all the time: plain routes on the batch door, ahead of the pages."""
+    return [
+        _while_storage_answers(route)
+        for route in (*token_routes(services), *evaluation_routes(parts_of(services)))
+    ]
+
+
 def create_app(wards: Sequence[Services], background: Sequence[Background] = ()) -> Starlette:
     """The whole service. A ward with a host of its own is found by it, one with a path by that.
 
@@ -110,6 +131,8 @@ def create_app(wards: Sequence[Services], background: Sequence[Background] = ())
         for work in background:
             work.start()
         yield
+        for batch in {id(services.batch): services.batch for services in wards}.values():
+            await run_in_threadpool(batch.stop)
         for work in background:
             await run_in_threadpool(work.stop)
 
@@ -127,7 +150,7 @@ def create_app(wards: Sequence[Services], background: Sequence[Background] = ())
         return Route(f"/.well-known/{name}{path}", answer_metadata)
 
     def mounted(services: Services) -> BaseRoute:
-        app = _ward_app(services)
+        app = Router([*_hot_routes(services), Mount("/", _ward_app(services))])
         if services.ward.path:
             return Mount(services.ward.path, app)
         return Host(services.ward.origin.partition("://")[2], app)

@@ -3,23 +3,29 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import Any, Final
 
+import sqlalchemy as sa
 from authlib.oauth2.rfc6749 import ClientMixin
+from sqlalchemy.engine import Connection
 from sqlmodel import Session
 
-from assurance.database import Unit
+from assurance.database import Unit, connection_of, table_of
 from assurance.wards import WardCode
-from idp.services import Services
+from card.jose import KeySet
 from idp.tables import OAuthClientRow
 
-DECIDE = "decide"
+DECIDE: Final = "decide"
 """The scope of a caller of the decision API."""
+ASSERTION_ALGS: Final = ("ES256", "RS256", "PS256", "EdDSA")
+"""What a client may sign its assertions with."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
     """A registered ward system.
 
@@ -40,6 +46,11 @@ class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
     delegation_aware: bool
     jwks: Mapping[str, Any] | None = None
     secret_hash: str | None = None
+
+    @cached_property
+    def keys(self) -> KeySet:
+        """The public keys that its assertions verify with."""
+        return KeySet.from_jwks(self.jwks or {}, ASSERTION_ALGS)
 
     # What Authlib asks of a client (RFC 6749 §2).
 
@@ -79,7 +90,7 @@ class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
         return bool(self.redirect_uris) and grant_type in {"authorization_code", "refresh_token"}
 
 
-def register_client(unit: Unit, services: Services, client: Client) -> None:
+def register_client(unit: Unit, client: Client, now: datetime) -> None:
     """Write a client's row, or the changes of one that is there."""
     unit.session.merge(
         OAuthClientRow(
@@ -97,16 +108,20 @@ def register_client(unit: Unit, services: Services, client: Client) -> None:
             scopes=json.dumps(sorted(client.scopes)),
             procedures=json.dumps(sorted(client.procedures)),
             delegation_aware=client.delegation_aware,
-            created_at=services.clock.now(),
+            created_at=now,
         )
     )
 
 
-def load_client(session: Session, ward: WardCode, client_id: str) -> Client | None:
-    """The client of this ward with this id."""
-    row = session.get(OAuthClientRow, (ward, client_id)) if "\x00" not in client_id else None
-    if row is None:
-        return None
+_CLIENT: Final = table_of(OAuthClientRow)
+_CLIENTS: Final = sa.select(_CLIENT).where(
+    _CLIENT.c.ward == sa.bindparam("ward"), _CLIENT.c.client_id.in_(sa.bindparam("ids", expanding=True))
+)
+
+
+@lru_cache(maxsize=4096)
+def _read(row: "sa.Row[Any]") -> Client:
+    """A client from its row; one that did not change is not read, nor its keys constructed, again."""
     return Client(
         client_id=row.client_id,
         name={"ja": row.name_ja, "en": row.name_en},
@@ -121,3 +136,16 @@ def load_client(session: Session, ward: WardCode, client_id: str) -> Client | No
         jwks=None if row.jwks is None else json.loads(row.jwks),
         secret_hash=row.secret_hash,
     )
+
+
+def load_all(connection: Connection, ward: WardCode, ids: Collection[str]) -> Mapping[str, Client]:
+    """The clients of this ward with these ids."""
+    rows = connection.execute(_CLIENTS, {"ward": ward, "ids": list(ids)})
+    return {row.client_id: _read(row) for row in rows}
+
+
+def load_client(session: Session, ward: WardCode, client_id: str) -> Client | None:
+    """The client of this ward with this id."""
+    if "\x00" in client_id:
+        return None
+    return load_all(connection_of(session), ward, [client_id]).get(client_id)

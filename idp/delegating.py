@@ -1,5 +1,6 @@
 """What the registry asks of the provider: logins, step-up, signatures, ward systems, tokens."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -13,7 +14,6 @@ from assurance.evidence import EmailCode
 from assurance.handles import hashed
 from assurance.levels import ACTING, Requirement
 from assurance.login import Login
-from assurance.person import PersonId
 from card.container import SigningPurpose
 from delegation.decision import Acting, Caller
 from delegation.grant import GrantId
@@ -24,7 +24,7 @@ from idp.keys import KeyPurpose
 from idp.login.flow import ask_to_log_in
 from idp.services import Services
 from idp.tables import AuthorizationRow
-from idp.token.presented import present, read_claims
+from idp.token.presented import authorization_of, presented
 
 SIGN: Final = "sign"
 """The kind of interaction that ends with a signed mandate."""
@@ -116,11 +116,11 @@ class _Callers:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def authenticate(self, session: Session, token: str) -> Caller | None:
-        claims = read_claims(self._services, token)
+    async def authenticate(self, token: str) -> Caller | None:
+        claims = self._services.tokens.read(token)
         if claims is None or claims["aud"] != self._services.ward.issuer:
             return None
-        client = load_client(session, self._services.ward.code, str(claims["client_id"]))
+        client = await self._services.lookups.client(str(claims["client_id"]))
         if client is None or claims["sub"] != client.client_id:
             return None
         if DECIDE not in str(claims["scope"]).split() or DECIDE not in client.scopes:
@@ -136,23 +136,31 @@ class _Presented:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def resolve(self, session: Session, caller: Caller, token: str) -> Acting | None:
-        presented = present(session, self._services, token)
-        if presented is None or presented.claims["aud"] != caller.audience:
+    async def resolve(self, token: str) -> Acting | None:
+        services, now = self._services, self._services.clock.now()
+        claims = services.tokens.read(token)
+        if claims is None:
             return None
-        client = load_client(session, self._services.ward.code, presented.authorization.client_id)
-        if client is None:
+        standing, client = await asyncio.gather(
+            services.lookups.standing(authorization_of(claims)),
+            services.lookups.client(str(claims["client_id"])),
+        )
+        shown = presented(claims, standing, now)
+        login = None if shown is None else shown.standing.live_login(now, services.thresholds)
+        if shown is None or login is None or client is None:
             return None
-        authorization, act = presented.authorization, presented.claims.get("act")
-        subject = act.get("sub") if isinstance(act, Mapping) else presented.claims["sub"]
+        act, standing = claims.get("act"), shown.standing
+        subject = act.get("sub") if isinstance(act, Mapping) else claims["sub"]
         return Acting(
-            person=presented.login.person,
-            principal=PersonId(authorization.principal or authorization.person),
+            person=login.person,
+            principal=standing.principal or standing.person,
             subject=str(subject),
-            principal_sub=str(presented.claims["sub"]),
-            assurance=presented.login.assurance,
+            principal_sub=str(claims["sub"]),
+            audience=str(claims["aud"]),
+            assurance=login.assurance,
             procedures=client.procedures,
-            grant=None if authorization.grant is None else GrantId(authorization.grant),
+            grant=standing.grant,
+            terms=None if standing.usable is None else standing.usable.terms,
         )
 
 
@@ -167,6 +175,7 @@ def parts_of(services: Services) -> Parts:
         procedures=services.procedures,
         rules=services.rules,
         mailer=services.mailer,
+        batch=services.batch,
         archive=services.keys.signer(KeyPurpose.ARCHIVE),
         logins=_Logins(services),
         step_up=_StepUp(services),

@@ -28,7 +28,7 @@ ALL: Final[Mapping[str, FaultKind]] = {
     **delegation.faults.FAULTS,
     **FAULTS,
 }
-_RETRY_AFTER_S: Final = "5"
+RETRY_LATER: Final[Mapping[str, str]] = {"Retry-After": "5"}
 
 
 def answer(pages: Pages, request: Request, fault: Fault, *, back: str | None = None) -> Response:
@@ -36,5 +36,5 @@ def answer(pages: Pages, request: Request, fault: Fault, *, back: str | None = N
     status = ALL[fault.code].status
     response = pages.fault(request, fault, status=status, back=back)
     if status == 503:
-        response.headers["Retry-After"] = _RETRY_AFTER_S
+        response.headers.update(RETRY_LATER)
     return response

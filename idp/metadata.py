@@ -3,8 +3,8 @@
 from assurance.levels import AAL, IAL, Level
 from idp.keys import KeyPurpose
 from idp.services import Services
+from idp.token.client_authentication import METHODS
 from idp.token.mint import DETAILS_TYPE
-from idp.token.server import METHODS
 
 
 def metadata(services: Services) -> dict[str, object]:

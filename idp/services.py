@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from assurance.batch import Batch
 from assurance.database import Database
 from assurance.mail import Mailer, SmtpMailer
 from assurance.procedures import Procedures, load_procedures
@@ -16,18 +17,25 @@ from card.trust import Trust
 from delegation.audit.recorder import AuditRecorder
 from delegation.audit.sequencer import Sequencer
 from delegation.rules import Rules, load_rules
-from idp.keys import KeyRing, load_keys
+from idp.keys import KeyPurpose, KeyRing, load_keys
 from idp.schema import is_current
 from idp.settings import Settings
+from idp.token.lookups import Lookups
+from idp.token.presented import AccessTokens
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of one ward's application."""
+    """The parts of one ward's application.
+
+    :param lookups: what the hot endpoints ask through the batch door.
+    :param tokens: verifies this ward's access tokens.
+    """
 
     ward: Ward
     bridge_url: str
     database: Database
+    batch: Batch
     vault: Vault
     clock: Clock
     pages: Pages
@@ -37,6 +45,8 @@ class Services:
     thresholds: Thresholds
     mailer: Mailer
     rules: Rules
+    lookups: Lookups
+    tokens: AccessTokens
 
     def address(self, path: str) -> str:
         """A page of this ward, as a path of its origin."""
@@ -87,22 +97,26 @@ def compose(settings: Settings, *, sandbox: bool = False) -> Sequence[Services]:
     trust = Trust.from_files(settings.trust_folder, revocation, test_cards=sandbox)
     text = None if settings.procedures_file is None else settings.procedures_file.read_text("utf-8")
     procedures, thresholds, pages = load_procedures(text), load_thresholds(), make_pages()
-    rules = load_rules()
+    rules, batch = load_rules(), Batch(database)
     mailer = SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_sender, clock)
+    rings = {ward.code: load_keys(database, vault, ward.code, clock.now()) for ward in wards}
     return [
         Services(
-            ward,
-            settings.bridge_url,
-            database,
-            vault,
-            clock,
-            pages,
-            load_keys(database, vault, ward.code, clock.now()),
-            trust,
-            procedures,
-            thresholds,
-            mailer,
-            rules,
+            ward=ward,
+            bridge_url=settings.bridge_url,
+            database=database,
+            batch=batch,
+            vault=vault,
+            clock=clock,
+            pages=pages,
+            keys=rings[ward.code],
+            trust=trust,
+            procedures=procedures,
+            thresholds=thresholds,
+            mailer=mailer,
+            rules=rules,
+            lookups=Lookups(ward.code, batch, clock, vault),
+            tokens=AccessTokens(ward.issuer, rings[ward.code].key_set(KeyPurpose.TOKEN), clock),
         )
         for ward in wards
     ]

@@ -33,6 +33,25 @@ class Posted:
         return tuple(self._values.get(name, ()))
 
 
+async def read_body(request: Request) -> bytes:
+    """Read the body of a request, up to what a form may have.
+
+    :raises Fault: `request.too_large`, as soon as it is.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise Fault("request.too_large")
+    return bytes(body)
+
+
+def bearer(request: Request) -> str:
+    """The token of a request (RFC 6750 §2.1); empty without one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 async def read_posted(request: Request) -> Posted:
     """Read the form of a request.
 

@@ -2,17 +2,18 @@
 
 import json
 from base64 import b64encode
+from collections import defaultdict
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlmodel import SQLModel
 
+from assurance.database import table_of
 from assurance.events import Event, EventName
 from assurance.person import PersonId, new_id
-from assurance.sealed import Cipher, PersonKey, Vault
+from assurance.sealed import Cipher, Vault
 from assurance.wards import WardCode
 from card.jose.compact import encode_json
 from delegation.audit.tables import LeafRow, PartRow
@@ -33,12 +34,6 @@ class Writer:
     id: str
     counter: int
     previous: bytes
-
-
-def table_of(model: type[SQLModel]) -> sa.Table:
-    """The table of a model, for statements without an ORM session."""
-    table: sa.Table = model.__table__  # type: ignore[attr-defined] # SQLModel's mapped table
-    return table
 
 
 def leaf_content(event: Event, writer: Writer, parts: Sequence[bytes]) -> bytes:
@@ -92,21 +87,13 @@ class AuditRecorder:
     def _ciphers(
         self, connection: Connection, events: Sequence[Event]
     ) -> dict[tuple[WardCode, PersonId], Cipher]:
-        wanted = {(event.ward, person) for event in events for person in event.concerning}
-        if not wanted:
-            return {}
-        keys = table_of(PersonKey)
-        rows = connection.execute(
-            sa.select(keys).where(
-                keys.c.ward.in_({ward for ward, _ in wanted}),
-                keys.c.person.in_({person for _, person in wanted}),
-            )
-        )
+        concerned: dict[WardCode, set[PersonId]] = defaultdict(set)
+        for event in events:
+            concerned[event.ward].update(event.concerning)
         return {
-            (WardCode(row.ward), PersonId(row.person)): self._vault.unwrap_person(
-                row.ward, row.person, row.master_key, row.wrapped
-            )
-            for row in rows
+            (ward, person): cipher
+            for ward, people in concerned.items()
+            for person, cipher in self._vault.ciphers(connection, ward, people).items()
         }
 
     def _add(

@@ -10,13 +10,14 @@ from sqlmodel import Session, col, select
 from starlette.requests import Request
 
 from assurance import people
+from assurance.database import connection_of
 from assurance.login import Login
 from assurance.person import PersonId
 from assurance.procedures import Procedure
 from card.dates import ward_day
 from card.pages.forms import Posted, read_posted
 from delegation import ending, proposing, registry
-from delegation.grant import GrantState
+from delegation.grant import GrantId, GrantState
 from delegation.parts import Parts
 from delegation.tables import DecisionRow, GrantRow, MandateRow
 
@@ -70,15 +71,11 @@ def _name(session: Session, parts: Parts, row: GrantRow, *, mine: bool) -> str:
 def view(session: Session, parts: Parts, row: GrantRow, reader: PersonId) -> GrantView:
     """What one of the parties sees."""
     terms, now, mine = registry.terms_of(row), parts.clock.now(), reader == row.principal
-    usable = row.state == GrantState.ACTIVE and bool(
-        registry.usable(
-            session, parts.ward.code, PersonId(row.delegate or ""), now, principal=PersonId(row.principal)
-        )
-    )
+    usable = registry.usable_of(connection_of(session), parts.ward.code, [GrantId(row.id)], now)
     known = parts.procedures.by_id
     return GrantView(
         id=row.id,
-        state=_state(row, now, usable=usable),
+        state=_state(row, now, usable=bool(usable)),
         mine=mine,
         other=_name(session, parts, row, mine=mine),
         procedures=tuple(known[id_] for id_ in terms.procedures if id_ in known),

@@ -114,7 +114,7 @@ def _register_portal(services: Services, layout: Layout) -> None:
         jwks={"keys": [signer.public_jwk()]},
     )
     with services.database.writing(services.ward.code) as unit:
-        register_client(unit, services, client)
+        register_client(unit, client, services.clock.now())
 
 
 def seed(layout: Layout) -> None:

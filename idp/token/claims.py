@@ -2,24 +2,18 @@
 
 from collections.abc import Collection
 
-from assurance import identifiers, people
-from assurance.database import Unit
 from assurance.levels import AAL
 from assurance.login import Login
-from idp.services import Services
+from idp.token.lookups import Known
 
 
-def claims_about(unit: Unit, services: Services, login: Login, scopes: Collection[str]) -> dict[str, object]:
+def claims_about(login: Login, known: Known | None, scopes: Collection[str]) -> dict[str, object]:
     """What the scopes ask for, as far as the login may release it."""
     claims: dict[str, object] = {}
-    if login.assurance.level.aal == AAL.CONTACT:
+    if known is None or login.assurance.level.aal == AAL.CONTACT:
         return claims
-    if "profile" in scopes:
-        profile = people.profile(unit.session, services.vault, unit.ward, login.person)
-        if profile is not None:
-            claims |= {"name": profile.name, "birthdate": profile.birth_date.isoformat()}
-    if "email" in scopes:
-        addresses = identifiers.addresses_of(unit.session, services.vault, unit.ward, login.person)
-        if addresses:
-            claims |= {"email": addresses[0], "email_verified": True}
+    if "profile" in scopes and known.profile is not None:
+        claims |= {"name": known.profile.name, "birthdate": known.profile.birth_date.isoformat()}
+    if "email" in scopes and known.addresses:
+        claims |= {"email": known.addresses[0], "email_verified": True}
     return claims

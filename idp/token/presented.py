@@ -1,21 +1,68 @@
-"""A token that someone shows: verified, and whether what it hangs from still lives."""
+"""An access token that someone shows: verified, and whether what it hangs from still lives."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
-from sqlmodel import Session
+from card.clock import Clock
+from card.jose import KeySet, TokenRejected, unverified_claims, verify_compact
+from idp.token.standing import Standing
 
-from assurance.login import Login
-from assurance.person import PersonId
-from card.jose import TokenRejected, unverified_claims, verify_compact
-from delegation import registry
-from delegation.grant import GrantId
-from delegation.tables import GrantRow
-from idp import sessions
-from idp.keys import KeyPurpose
-from idp.services import Services
-from idp.tables import AuthorizationRow, LoginSessionRow
-from idp.token.mint import ACCESS_TYPE
+ACCESS_TYPE: Final = "at+jwt"
+_MOST_REMEMBERED: Final = 10_000
+
+
+class AccessTokens:
+    """Verifies our own access tokens, and remembers which signatures it verified.
+
+    What a token allows is never remembered: expiry is judged every time here, and everything else by whoever
+    looks up what the token hangs from.
+    """
+
+    def __init__(self, issuer: str, keys: KeySet, clock: Clock) -> None:
+        self._issuer, self._keys, self._clock = issuer, keys, clock
+        self._verified: dict[bytes, Mapping[str, object]] = {}
+
+    def read(self, token: str) -> Mapping[str, object] | None:
+        """The claims of a token of ours in its time, whatever its audience; None for anything else."""
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        claims = self._verified.get(digest)
+        if claims is None:
+            claims = self._verify(token)
+            if claims is not None:
+                self._remember(digest, claims)
+        elif self._clock.now().timestamp() >= float(str(claims["exp"])):
+            del self._verified[digest]
+            return None
+        return claims
+
+    def _verify(self, token: str) -> Mapping[str, object] | None:
+        try:
+            audience = unverified_claims(token).get("aud")
+            return verify_compact(
+                token,
+                self._keys,
+                typ=ACCESS_TYPE,
+                issuer=self._issuer,
+                audience=audience if isinstance(audience, str) else "",
+                required=("sub", "client_id", "scope", "jti"),
+                now=self._clock.now(),
+            )
+        except TokenRejected:
+            return None
+
+    def _remember(self, digest: bytes, claims: Mapping[str, object]) -> None:
+        if len(self._verified) >= _MOST_REMEMBERED:
+            self._verified.pop(next(iter(self._verified)), None)
+        self._verified[digest] = claims
+
+
+def authorization_of(claims: Mapping[str, object]) -> str:
+    """The authorization that a person's token hangs from; empty for a client's own token."""
+    id_, dot, _ = str(claims["jti"]).partition(".")
+    return id_ if dot else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +70,7 @@ class Presented:
     """A live access token of a person."""
 
     claims: Mapping[str, object]
-    authorization: AuthorizationRow
-    login: Login
+    standing: Standing
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -32,60 +78,10 @@ class Presented:
         return frozenset(str(self.claims["scope"]).split())
 
 
-def live_login(session: Session, services: Services, authorization: AuthorizationRow) -> Login | None:
-    """The login that an authorization hangs from, if both go on."""
-    row = session.get(LoginSessionRow, (services.ward.code, authorization.login))
-    ended = authorization.ended_at is not None or row is None or row.ended_at is not None
-    if row is None or ended or services.clock.now() >= row.expires_at:
+def presented(
+    claims: Mapping[str, object] | None, standing: Standing | None, now: datetime
+) -> Presented | None:
+    """A token that was verified, if what it hangs from lives."""
+    if claims is None or standing is None or not standing.is_live(now):
         return None
-    return sessions.read(session, services, row)
-
-
-def usable_grant(session: Session, services: Services, authorization: AuthorizationRow) -> GrantRow | None:
-    """The grant that a delegated authorization rests on, if it may be used now."""
-    if authorization.grant is None or authorization.principal is None:
-        return None
-    found = registry.usable(
-        session,
-        services.ward.code,
-        PersonId(authorization.person),
-        services.clock.now(),
-        principal=PersonId(authorization.principal),
-        id_=GrantId(authorization.grant),
-    )
-    return found[0] if found else None
-
-
-def still_allowed(session: Session, services: Services, authorization: AuthorizationRow) -> bool:
-    """Whether what an authorization acts under may be used: always so for oneself."""
-    return authorization.grant is None or usable_grant(session, services, authorization) is not None
-
-
-def read_claims(services: Services, token: str) -> Mapping[str, object] | None:
-    """The claims of an access token of ours, whatever its audience; None for anything else."""
-    try:
-        audience = unverified_claims(token).get("aud")
-        return verify_compact(
-            token,
-            services.keys.key_set(KeyPurpose.TOKEN),
-            typ=ACCESS_TYPE,
-            issuer=services.ward.issuer,
-            audience=audience if isinstance(audience, str) else "",
-            required=("sub", "client_id", "scope", "jti"),
-            now=services.clock.now(),
-        )
-    except TokenRejected:
-        return None
-
-
-def present(session: Session, services: Services, token: str) -> Presented | None:
-    """A person's token that lives: signature, time, authorization and login."""
-    claims = read_claims(services, token)
-    if claims is None:
-        return None
-    id_ = str(claims["jti"]).partition(".")[0]
-    authorization = session.get(AuthorizationRow, (services.ward.code, id_))
-    login = None if authorization is None else live_login(session, services, authorization)
-    if authorization is None or login is None or not still_allowed(session, services, authorization):
-        return None
-    return Presented(claims, authorization, login)
+    return Presented(claims, standing)

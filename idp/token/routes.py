@@ -1,38 +1,45 @@
-"""POST /token, /introspect, /revoke and /userinfo."""
+"""POST /token, /introspect, /revoke and /userinfo: the hot endpoints, on the batch door."""
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from assurance.database import Unit
+from assurance.batch import Outcome
 from assurance.events import EventName
-from assurance.handles import hashed
+from assurance.person import PersonId
 from card.faults import Fault
+from card.pages.forms import bearer, read_body
 from idp.authorization.request import single
 from idp.clients import Client
 from idp.services import Services
-from idp.tables import AuthorizationRow, RefreshTokenRow
 from idp.token.claims import claims_about
-from idp.token.presented import present
-from idp.token.server import OAuth2Error, TokenServer, authenticate, end_authorization, respond
+from idp.token.client_authentication import named_client
+from idp.token.lookups import Kind, Known
+from idp.token.plan import Loaded, Plan
+from idp.token.presented import Presented, authorization_of, presented
+from idp.token.server import TokenServer, authenticate, respond
+from idp.token.standing import Standing
 
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-_MOST_BYTES: Final = 64 * 1024
+_REDEEMED: Final = {
+    "authorization_code": (Kind.CODE, "code"),
+    "refresh_token": (Kind.REFRESH, "refresh_token"),
+}
+Form = Mapping[str, str]
 Answer = tuple[int, str]
-Handler = Callable[[Services, Unit, Mapping[str, str], Mapping[str, str]], Answer]
 
 
 async def _form(request: Request) -> dict[str, str] | None:
-    body = await request.body()
-    if len(body) > _MOST_BYTES or b"\x00" in body or b"%00" in body:
-        return None
     try:
+        body = await read_body(request)
+        if b"\x00" in body or b"%00" in body:
+            return None
         return single(parse_qsl(body.decode("utf-8"), keep_blank_values=True))
     except (Fault, UnicodeDecodeError):
         return None
@@ -49,91 +56,143 @@ def _error(error: str, status: int = 400) -> Answer:
     return status, json.dumps({"error": error})
 
 
-def _token(services: Services, unit: Unit, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-    return respond(TokenServer(services, unit), form, headers)
+def _headers(request: Request) -> dict[str, str]:
+    return {"Authorization": request.headers["authorization"]} if "authorization" in request.headers else {}
 
 
-def _as_client(
-    answer: Callable[[Services, Unit, Mapping[str, str], Client], Answer],
-) -> Handler:
-    """Let only authenticated clients in (RFC 7662 §2.1, RFC 7009 §2.1)."""
+class _Endpoints:
+    """The endpoints of one ward."""
 
-    def handle(services: Services, unit: Unit, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        try:
-            client = authenticate(TokenServer(services, unit), form, headers)
-        except OAuth2Error:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    # What a request needs is asked for at once, so that it joins one batch.
+
+    async def _load(
+        self, form: Form, headers: Form, *, shown: tuple[Kind, str] | None, token: str = ""
+    ) -> tuple[Loaded, Standing | None]:
+        look, (named, jti) = self._services.lookups, named_client(form, headers)
+        client, used = look.client(named), look.used_jti(named, jti) if jti else None
+        redeemed = None if shown is None else look.redeemable(*shown)
+        claims = self._services.tokens.read(token) if token else None
+        standing = None if claims is None else look.standing(authorization_of(claims))
+        asked = [future for future in (client, used, redeemed, standing) if future is not None]
+        await asyncio.gather(*asked)
+        redeemable = None if redeemed is None else redeemed.result()
+        known: dict[PersonId, Known] = {} if redeemable is None else await self._known(redeemable.standing)
+        loaded = Loaded(
+            client=client.result(),
+            used=bool(used is not None and used.result()),
+            redeemable=redeemable,
+            known=known,
+        )
+        return loaded, None if standing is None else standing.result()
+
+    async def _known(self, standing: Standing) -> dict[str, Known]:
+        """What the client may be told of the people of a delegated authorization."""
+        if standing.principal is None:
+            return {}
+        people = (standing.person, standing.principal)
+        found = await asyncio.gather(*(self._services.lookups.known(person) for person in people))
+        return {person: known for person, known in zip(people, found, strict=True) if known is not None}
+
+    async def _kept(self, plan: Plan, answer: Answer) -> Answer:
+        """Make durable what an answer rests on; only then is it one."""
+        writing = plan.writing()
+        outcome = Outcome.WON if writing is None else await self._services.lookups.commit(writing)
+        if outcome is Outcome.LOST:
+            return _error("invalid_grant")
+        if outcome is Outcome.TAKEN:
+            if not plan.uses_assertion:
+                raise RuntimeError("a row of random keys was there already")
             return _error("invalid_client", 401)
-        return answer(services, unit, form, client)
+        return answer
 
-    return handle
+    async def token(self, request: Request) -> Response:
+        """Token endpoint (RFC 6749 §3.2)."""
+        form, headers = await _form(request), _headers(request)
+        if form is None:
+            return _json(*_error("invalid_request"))
+        found = _REDEEMED.get(form.get("grant_type", ""))
+        shown = None if found is None else (found[0], form.get(found[1], ""))
+        loaded, _ = await self._load(form, headers, shown=shown)
+        server = TokenServer(self._services, loaded)
+        answer = respond(server, form, headers)
+        if answer[0] == 401 and loaded.client is not None:
+            server.plan.record(EventName.CLIENT_REFUSED, client=loaded.client.client_id)
+        return _json(*await self._kept(server.plan, answer))
 
+    async def _as_client(
+        self,
+        request: Request,
+        judge: Callable[[Plan, Client, Loaded, Presented | None], Answer],
+        *,
+        may_be_refresh_token: bool,
+    ) -> Response:
+        """Let only authenticated clients in (RFC 7662 §2.1, RFC 7009 §2.1)."""
+        form, headers = await _form(request), _headers(request)
+        if form is None:
+            return _json(*_error("invalid_request"))
+        token, tokens = form.get("token", ""), self._services.tokens
+        shown = (Kind.REFRESH, token) if may_be_refresh_token else None
+        loaded, standing = await self._load(form, headers, shown=shown, token=token)
+        server = TokenServer(self._services, loaded)
+        client = authenticate(server, form, headers)
+        if client is None:
+            return _json(*_error("invalid_client", 401))
+        live = presented(tokens.read(token) if token else None, standing, self._services.clock.now())
+        return _json(*await self._kept(server.plan, judge(server.plan, client, loaded, live)))
 
-def _introspect(services: Services, unit: Unit, form: Mapping[str, str], client: Client) -> Answer:
-    """RFC 7662 §2.2: a token that is not for this caller is not active to it."""
-    presented = present(unit.session, services, form.get("token", ""))
-    if presented is None or presented.claims["aud"] != client.audience:
-        return 200, json.dumps({"active": False})
-    return 200, json.dumps({"active": True, "token_type": "Bearer", **presented.claims})
+    async def introspect(self, request: Request) -> Response:
+        """RFC 7662 §2.2: a token that is not for this caller is not active to it."""
 
+        def judge(_plan: Plan, client: Client, _: Loaded, live: Presented | None) -> Answer:
+            if live is None or live.claims["aud"] != client.audience:
+                return 200, json.dumps({"active": False})
+            return 200, json.dumps({"active": True, "token_type": "Bearer", **live.claims})
 
-def _revoke(services: Services, unit: Unit, form: Mapping[str, str], client: Client) -> Answer:
-    """RFC 7009 §2.1: ends what the token hangs from; an unknown token is no error (§2.2)."""
-    token, authorization = form.get("token", ""), None
-    row = unit.session.get(RefreshTokenRow, (unit.ward, hashed(token)))
-    if row is not None:
-        authorization = unit.session.get(AuthorizationRow, (unit.ward, row.authorization))
-    else:
-        presented = present(unit.session, services, token)
-        authorization = None if presented is None else presented.authorization
-    if authorization is not None and authorization.client_id == client.client_id:
-        end_authorization(unit, authorization, services.clock.now(), EventName.TOKEN_REVOKED)
-    return 200, "{}"
+        return await self._as_client(request, judge, may_be_refresh_token=False)
 
+    async def revoke(self, request: Request) -> Response:
+        """RFC 7009 §2.1: ends what the token hangs from; an unknown token is no error (§2.2)."""
 
-def _userinfo(services: Services, token: str) -> Response:
-    with services.database.writing(services.ward.code) as unit:
-        presented = present(unit.session, services, token)
-        if presented is None:
+        def judge(plan: Plan, client: Client, loaded: Loaded, live: Presented | None) -> Answer:
+            standing = None if live is None else live.standing
+            if loaded.redeemable is not None:
+                standing = loaded.redeemable.standing
+            if standing is not None and standing.client_id == client.client_id and not standing.ended:
+                plan.end(standing, EventName.TOKEN_REVOKED)
+            return 200, "{}"
+
+        return await self._as_client(request, judge, may_be_refresh_token=True)
+
+    async def userinfo(self, request: Request) -> Response:
+        """UserInfo endpoint (OIDC Core §5.3)."""
+        services = self._services
+        claims = services.tokens.read(bearer(request))
+        standing = None if claims is None else await services.lookups.standing(authorization_of(claims))
+        shown = presented(claims, standing, services.clock.now())
+        login = (
+            None if shown is None else shown.standing.live_login(services.clock.now(), services.thresholds)
+        )
+        if shown is None or login is None:
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             return JSONResponse({"error": "invalid_token"}, 401, challenge | _NO_STORE)
-        if "openid" not in presented.scopes:
+        if "openid" not in shown.scopes:
             challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="openid"'}
             return JSONResponse({"error": "insufficient_scope"}, 403, challenge | _NO_STORE)
-        claims = {"sub": presented.claims["sub"]}
-        claims |= claims_about(unit, services, presented.login, presented.scopes)
-        return JSONResponse(claims, headers=_NO_STORE)
+        known = await services.lookups.known(login.person)
+        told = {"sub": shown.claims["sub"]} | claims_about(login, known, shown.scopes)
+        return JSONResponse(told, headers=_NO_STORE)
 
 
-def bearer(request: Request) -> str:
-    """The token of a request's header (RFC 6750 §2.1), or an empty text."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def token_routes(services: Services) -> APIRouter:
+def token_routes(services: Services) -> Sequence[Route]:
     """The endpoints of one ward."""
-    router = APIRouter()
-
-    def serve(path: str, handler: Handler) -> None:
-        def work(form: Mapping[str, str], headers: Mapping[str, str]) -> Response:
-            with services.database.writing(services.ward.code) as unit:
-                return _json(*handler(services, unit, form, headers))
-
-        @router.post(path)
-        async def endpoint(request: Request) -> Response:
-            form = await _form(request)
-            if form is None:
-                return _json(*_error("invalid_request"))
-            headers = {name.title(): value for name, value in request.headers.items()}
-            return await run_in_threadpool(work, form, headers)
-
-    serve("/token", _token)
-    serve("/introspect", _as_client(_introspect))
-    serve("/revoke", _as_client(_revoke))
-
-    @router.get("/userinfo")
-    @router.post("/userinfo")
-    def userinfo(request: Request) -> Response:
-        return _userinfo(services, bearer(request))
-
-    return router
+    endpoints = _Endpoints(services)
+    posted: dict[str, Callable[[Request], Awaitable[Response]]] = {
+        "/token": endpoints.token,
+        "/introspect": endpoints.introspect,
+        "/revoke": endpoints.revoke,
+    }
+    routes = [Route(path, endpoint, methods=["POST"]) for path, endpoint in posted.items()]
+    return [*routes, Route("/userinfo", endpoints.userinfo, methods=["GET", "POST"])]

@@ -1,36 +1,33 @@
-"""Authlib's rules over the rows of one unit (RFC 6749 §4.1.3, §4.4, §6; RFC 7636; RFC 7523)."""
+"""Authlib's rules over rows that were loaded (RFC 6749 §4.1.3, §4.4, §6; RFC 7636).
+
+Authlib decides, and nothing is written while it does: what it wants is planned, and made durable in one unit
+before the answer goes out.
+"""
 
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidScopeError, OAuth2Request, grants
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc7636 import CodeChallenge
-from sqlmodel import SQLModel, col, update
 
-from assurance import people
-from assurance.database import Unit
-from assurance.events import Event, EventName
+from assurance.batch import Insert
+from assurance.events import EventName
 from assurance.handles import hashed
 from assurance.login import Login
-from assurance.person import PersonId, new_id
-from card.jose import KeySet, TokenRejected, unverified_claims, verify_compact
-from delegation.tables import GrantRow
-from idp.clients import Client, load_client
+from delegation.registry import Usable
+from idp.clients import Client
 from idp.services import Services
-from idp.subjects import sub_for
-from idp.tables import AuthorizationRow, CodeRow, RefreshTokenRow, UsedJtiRow
 from idp.token import mint
-from idp.token.presented import live_login, still_allowed, usable_grant
+from idp.token.client_authentication import METHODS, verify_assertion
+from idp.token.lookups import REFRESH_TOKEN, Kind, Redeemable
+from idp.token.plan import Loaded, Plan
 
-METHODS: Final = ["client_secret_basic", "private_key_jwt"]
-_ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_ASSERTION_ALGS: Final = ("ES256", "RS256", "PS256", "EdDSA")
-_LONGEST_ASSERTION: Final = timedelta(hours=1)
 _REFRESH_LIFETIME: Final = timedelta(hours=8)
 
 
@@ -48,23 +45,26 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc] # Authlib ships no type
         return self._form
 
 
+@dataclass(frozen=True, slots=True)
 class _Redeemed:
-    """A code or refresh token that this request claimed, as Authlib looks at it."""
+    """A code or refresh token that this request claims, as Authlib looks at it."""
 
-    code_challenge_method = "S256"
+    found: Redeemable
+    login: Login
+    code_challenge_method: str = "S256"
 
-    def __init__(self, row: CodeRow | RefreshTokenRow, authorization: AuthorizationRow, login: Login) -> None:
-        self.row, self.authorization, self.login = row, authorization, login
-        self.code_challenge = row.code_challenge if isinstance(row, CodeRow) else None
+    @property
+    def code_challenge(self) -> str:
+        return self.found.code_challenge
 
     def get_redirect_uri(self) -> str:
-        return self.row.redirect_uri if isinstance(self.row, CodeRow) else ""
+        return self.found.redirect_uri
 
     def get_scope(self) -> str:
-        return self.authorization.scope
+        return self.found.standing.scope
 
     def check_client(self, client: Client) -> bool:
-        return self.row.client_id == client.client_id
+        return self.found.client_id == client.client_id
 
 
 class _S256Only(CodeChallenge):  # type: ignore[misc] # Authlib ships no types
@@ -76,13 +76,12 @@ class _CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc] # Authlib
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     def query_authorization_code(self, code: str, client: Client) -> _Redeemed | None:
-        found: _Redeemed | None = self.server.redeem(
-            CodeRow, hashed(code), client, EventName.CODE_REUSED, EventName.CODE_FOREIGN
-        )
+        del code  # it was looked up before
+        found: _Redeemed | None = self.server.redeem(client, EventName.CODE_REUSED, EventName.CODE_FOREIGN)
         return found
 
     def delete_authorization_code(self, authorization_code: _Redeemed) -> None:
-        """It was burnt when it was claimed."""
+        """It is burnt by its claim."""
 
     def authenticate_user(self, authorization_code: _Redeemed) -> _Redeemed:
         return authorization_code
@@ -93,12 +92,9 @@ class _RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc] # Authlib s
     INCLUDE_NEW_REFRESH_TOKEN = True
 
     def authenticate_refresh_token(self, refresh_token: str) -> _Redeemed | None:
+        del refresh_token  # it was looked up before
         found: _Redeemed | None = self.server.redeem(
-            RefreshTokenRow,
-            hashed(refresh_token),
-            self.request.client,
-            EventName.REFRESH_REUSED,
-            EventName.CLIENT_REFUSED,
+            self.request.client, EventName.REFRESH_REUSED, EventName.REFRESH_FOREIGN
         )
         return found
 
@@ -106,7 +102,7 @@ class _RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc] # Authlib s
         return refresh_token
 
     def revoke_old_credential(self, refresh_token: _Redeemed) -> None:
-        """It was burnt when it was claimed."""
+        """It is burnt by its claim."""
 
 
 class _ClientGrant(grants.ClientCredentialsGrant):  # type: ignore[misc] # Authlib ships no types
@@ -119,11 +115,15 @@ class _ClientGrant(grants.ClientCredentialsGrant):  # type: ignore[misc] # Authl
 
 
 class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no types
-    """Authlib's server for one request in one unit."""
+    """Authlib's server for one request.
 
-    def __init__(self, services: Services, unit: Unit) -> None:
+    :param loaded: all that it may look at.
+    """
+
+    def __init__(self, services: Services, loaded: Loaded) -> None:
         super().__init__()
-        self._services, self._unit = services, unit
+        self.plan = Plan(services.ward.code, services.clock.now())
+        self._services, self._loaded = services, loaded
         self.register_client_auth_method("private_key_jwt", self._by_assertion)
         self.register_grant(_CodeGrant, [_S256Only(required=True)])
         self.register_grant(_RefreshGrant)
@@ -133,11 +133,12 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
     # What Authlib asks of an integration.
 
     def query_client(self, client_id: str) -> Client | None:
-        """The client's row."""
-        return load_client(self._unit.session, self._unit.ward, client_id)
+        """The client that was loaded, if it is meant."""
+        client = self._loaded.client
+        return client if client is not None and client.client_id == client_id else None
 
     def save_token(self, token: object, request: object) -> None:
-        """Rows are written where the token is made."""
+        """Rows are planned where the token is made."""
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         """Nobody listens."""
@@ -152,89 +153,41 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
         """As it is; the route makes a response of it."""
         return status, body, list(headers)  # type: ignore[call-overload] # pairs, says Authlib
 
-    # Client authentication by JWT (RFC 7523 §3, OIDC Core §9).
-
     def _by_assertion(self, query: Callable[[str], Client | None], request: TokenRequest) -> Client | None:
-        assertion = request.form.get("client_assertion", "")
-        if request.form.get("client_assertion_type") != _ASSERTION:
+        del query
+        client = self._loaded.client
+        if client is None or "client_assertion" not in request.form:
             return None
-        services, now = self._services, self._services.clock.now()
-        try:
-            unverified = unverified_claims(assertion)
-            client_id = unverified.get("sub")
-            client = query(client_id) if isinstance(client_id, str) else None
-            if client is None or client.jwks is None or request.form.get("client_id", client_id) != client_id:
-                return None
-            mine = {services.ward.issuer, f"{services.ward.issuer}/token"}
-            audience = unverified.get("aud")
-            claims = verify_compact(
-                assertion,
-                KeySet.from_jwks(client.jwks, _ASSERTION_ALGS),
-                typ=("JWT", "client-authentication+jwt"),
-                issuer=client.client_id,
-                audience=audience if isinstance(audience, str) and audience in mine else services.ward.issuer,
-                required=("sub", "jti"),
-                now=now,
-                leeway_s=10,
-            )
-        except TokenRejected:
+        row = verify_assertion(self._services, client, request.form, used=self._loaded.used)
+        if row is None:
             return None
-        expires = datetime.fromtimestamp(float(str(claims["exp"])), UTC)
-        jti = str(claims["jti"])
-        used = self._unit.session.get(UsedJtiRow, (self._unit.ward, client.client_id, hashed(jti)))
-        if used is not None or expires > now + _LONGEST_ASSERTION:
-            return None
-        row = UsedJtiRow(
-            ward=self._unit.ward, client_id=client.client_id, jti=hashed(jti), expires_at=expires
-        )
-        self._unit.session.add(row)
+        self.plan.use_assertion(row)
         return client
 
     # Codes and refresh tokens.
 
-    def redeem(
-        self,
-        table: type[CodeRow] | type[RefreshTokenRow],
-        key: str,
-        client: Client,
-        reused: EventName,
-        foreign: EventName,
-    ) -> _Redeemed | None:
+    def redeem(self, client: Client, reused: EventName, foreign: EventName) -> _Redeemed | None:
         """Claim a code or refresh token; a second use ends everything it gave (RFC 9700 §4.14.2).
 
         Another client's attempt burns nothing; its own client's does, whatever else is wrong with it.
         """
-        session, now = self._unit.session, self._services.clock.now()
-        row: Any = session.get(table, (self._unit.ward, key))
-        if row is None:
+        found, now = self._loaded.redeemable, self._services.clock.now()
+        if found is None:
             return None
-        if row.client_id != client.client_id:
-            self._unit.record(Event(foreign, self._unit.ward, now))
+        if found.client_id != client.client_id:
+            self.plan.record(foreign, client=client.client_id)
             return None
-        authorization = session.get(AuthorizationRow, (self._unit.ward, row.authorization))
-        if authorization is None:
-            return None
-        if isinstance(row, RefreshTokenRow) and not still_allowed(session, self._services, authorization):
+        standing = found.standing
+        if found.kind is Kind.REFRESH and not found.used and not standing.allowed:
             return None  # a hold refuses without ending the family
-        if not self._claim(table, key):
-            end_authorization(self._unit, authorization, now, reused)
+        if found.used:
+            self.plan.end(standing, reused)
             return None
-        login = live_login(session, self._services, authorization)
-        if login is None or now >= row.expires_at:
+        self.plan.claim(found, reused)
+        login = standing.live_login(now, self._services.thresholds)
+        if login is None or now >= found.expires_at or not standing.allowed:
             return None
-        if not still_allowed(session, self._services, authorization):
-            return None
-        return _Redeemed(row, authorization, login)
-
-    def _claim(self, table: type[SQLModel], key: str) -> bool:
-        columns = table.__table__.c  # type: ignore[attr-defined] # SQLModel's mapped table
-        name = "code" if table is CodeRow else "token"
-        claimed = self._unit.session.exec(
-            update(table)
-            .where(columns.ward == self._unit.ward, columns[name] == key, col(columns.used_by).is_(None))
-            .values(used_by=new_id())
-        )
-        return claimed.rowcount == 1
+        return _Redeemed(found, login)
 
     # Tokens.
 
@@ -248,64 +201,57 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
         include_refresh_token: bool = True,
     ) -> dict[str, Any]:
         del expires_in
-        services, unit, now = self._services, self._unit, self._services.clock.now()
         token: dict[str, Any] = {
             "token_type": "Bearer",
             "expires_in": int(mint.LIFETIME.total_seconds()),
             "scope": scope or "",
         }
         if user is None:
-            unit.record(
-                Event(EventName.CLIENT_TOKEN_ISSUED, unit.ward, now, {}, {"client": client.client_id})
-            )
-            return {"access_token": mint.client_token(services, client, scope or "")} | token
-        authorization, login = user.authorization, user.login
-        grant = usable_grant(unit.session, services, authorization)
-        if grant is None:
-            token["access_token"] = mint.access_token(
-                unit, services, client, authorization, login, scope or authorization.scope
-            )
-        else:
-            token["access_token"] = mint.delegated_token(unit, services, client, authorization, login, grant)
-            token["scope"] = mint.delegated_scope(authorization.scope)
-            token["authorization_details"] = [self._shown(client, grant)]
+            self.plan.record(EventName.CLIENT_TOKEN_ISSUED, client=client.client_id)
+            return {"access_token": mint.client_token(self._services, client, scope or "")} | token
+        token |= self._about(client, user, scope or user.get_scope())
+        redeemed, services = user.found, self._services
         if grant_type == "authorization_code":
-            token["id_token"] = mint.id_token(unit, services, client, authorization, login)
+            token["id_token"] = mint.id_token(services, client, redeemed, user.login, self._loaded.known)
         if include_refresh_token:
-            token["refresh_token"] = self._new_refresh_token(client, authorization, now)
-        name = EventName.CODE_REDEEMED if grant_type == "authorization_code" else EventName.TOKEN_REFRESHED
-        unit.record(Event(name, unit.ward, now, {PersonId(authorization.person): {}}))
+            token["refresh_token"] = self._new_refresh_token(redeemed)
+        is_code = redeemed.kind is Kind.CODE
+        name = EventName.CODE_REDEEMED if is_code else EventName.TOKEN_REFRESHED
+        self.plan.record(name, redeemed.standing.person)
         return token
 
-    def _shown(self, client: Client, grant: GrantRow) -> dict[str, object]:
+    def _about(self, client: Client, user: _Redeemed, scope: str) -> dict[str, Any]:
+        """The access token, own or delegated, and what comes along with it."""
+        services, redeemed, grant = self._services, user.found, user.found.standing.usable
+        if grant is None:
+            return {"access_token": mint.access_token(services, client, redeemed, user.login, scope)}
+        return {
+            "access_token": mint.delegated_token(services, client, redeemed, user.login, grant),
+            "scope": mint.delegated_scope(redeemed.standing.scope),
+            "authorization_details": [self._shown(client, redeemed, grant)],
+        }
+
+    def _shown(self, client: Client, redeemed: Redeemable, grant: Usable) -> dict[str, object]:
         """What the client may show of whom the person acts for (RFC 9396 §7); the JWT holds no names."""
-        unit, principal = self._unit, PersonId(grant.principal)
-        profile = people.profile(unit.session, self._services.vault, unit.ward, principal)
+        known = self._loaded.known.get(grant.principal)
+        profile = None if known is None else known.profile
         shown = {
-            "sub": sub_for(unit, client.sector, principal),
+            "sub": redeemed.subs[client.sector, grant.principal],
             "name": None if profile is None else profile.name,
         }
-        return mint.details(unit, self._services, client, grant) | {"principal": shown}
+        return mint.details(self._services, client, grant) | {"principal": shown}
 
-    def _new_refresh_token(self, client: Client, authorization: AuthorizationRow, now: datetime) -> str:
-        made = secrets.token_urlsafe(32)
-        self._unit.session.add(
-            RefreshTokenRow(
-                ward=self._unit.ward,
-                token=hashed(made),
-                client_id=client.client_id,
-                authorization=authorization.id,
-                expires_at=now + _REFRESH_LIFETIME,
-            )
-        )
+    def _new_refresh_token(self, redeemed: Redeemable) -> str:
+        made, services = secrets.token_urlsafe(32), self._services
+        values = {
+            "ward": services.ward.code,
+            "token": hashed(made),
+            "client_id": redeemed.client_id,
+            "authorization": redeemed.standing.id,
+            "expires_at": services.clock.now() + _REFRESH_LIFETIME,
+        }
+        self.plan.add(Insert(REFRESH_TOKEN, values))
         return made
-
-
-def end_authorization(unit: Unit, authorization: AuthorizationRow, now: datetime, why: EventName) -> None:
-    """End everything that hangs from an authorization, at once."""
-    authorization.ended_at = authorization.ended_at or now
-    unit.session.add(authorization)
-    unit.record(Event(why, unit.ward, now, {PersonId(authorization.person): {}}))
 
 
 def respond(server: TokenServer, form: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, str]:
@@ -317,13 +263,10 @@ def respond(server: TokenServer, form: Mapping[str, str], headers: Mapping[str, 
     return status, body if isinstance(body, str) else json.dumps(body)
 
 
-def authenticate(server: TokenServer, form: Mapping[str, str], headers: Mapping[str, str]) -> Client:
-    """The client of a request to another endpoint.
-
-    :raises OAuth2Error: `invalid_client`.
-    """
-    client: Client = server.authenticate_client(TokenRequest(form, headers), METHODS, "token")
+def authenticate(server: TokenServer, form: Mapping[str, str], headers: Mapping[str, str]) -> Client | None:
+    """The client of a request to another endpoint; None for one that is not authenticated."""
+    try:
+        client: Client = server.authenticate_client(TokenRequest(form, headers), METHODS, "token")
+    except OAuth2Error:
+        return None
     return client
-
-
-__all__ = ["METHODS", "OAuth2Error", "TokenServer", "authenticate", "end_authorization", "respond"]

@@ -53,7 +53,7 @@ def test_the_counter_proves_a_person_by_her_card(
         assert profile is not None
         assert profile.name == "田中\u3000花子"
         assert [proof.ial for proof in people.proofs_of(session, ward.code, hanako)] == [3]
-        assert identifiers.addresses_of(session, vault, ward.code, hanako) == (ADDRESS,)
+        assert identifiers.addresses_of(session, vault, ward.code, hanako) == [ADDRESS]
 
 
 def test_her_card_logs_her_in_and_signs_for_her_alone(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from assurance.database import Database
+from assurance.database import Database, table_of
 from assurance.events import Event, EventName
 from assurance.person import PersonId
 from assurance.wards import Ward
@@ -33,7 +33,7 @@ from delegation.audit.checkpoint import (
     read_checkpoint,
     sign_checkpoint,
 )
-from delegation.audit.recorder import AuditRecorder, table_of
+from delegation.audit.recorder import AuditRecorder
 from delegation.audit.sequencer import Sequencer, sequence
 from delegation.audit.tables import CheckpointRow, HeadRow, LeafRow, PartRow
 from delegation.audit.verify import verify_log

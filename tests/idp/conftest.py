@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from assurance import people
+from assurance.batch import Batch
 from assurance.database import Database
 from assurance.evidence import Authentication, CardAuthentication
 from assurance.mail import Mail
@@ -30,8 +31,10 @@ from idp import sessions
 from idp.app import create_app
 from idp.clients import Client, register_client
 from idp.cookies import Cookie
-from idp.keys import load_keys
+from idp.keys import KeyPurpose, load_keys
 from idp.services import Services, make_pages
+from idp.token.lookups import Lookups
+from idp.token.presented import AccessTokens
 from tests.conftest import NOW, FixedClock
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -68,19 +71,23 @@ def mail() -> KeptMail:
 def services(
     database: Database, vault: Vault, ward: Ward, clock: FixedClock, authority: TestAuthority, mail: KeptMail
 ) -> Services:
+    keys, batch = load_keys(database, vault, ward.code, NOW), Batch(database)
     return Services(
         ward=ward,
         bridge_url="http://127.0.0.1:8403",
         database=database,
+        batch=batch,
         vault=vault,
         clock=clock,
         pages=make_pages(),
-        keys=load_keys(database, vault, ward.code, NOW),
+        keys=keys,
         trust=authority.trust(),
         procedures=load_procedures(),
         thresholds=load_thresholds(),
         mailer=mail,
         rules=load_rules(),
+        lookups=Lookups(ward.code, batch, clock, vault),
+        tokens=AccessTokens(ward.issuer, keys.key_set(KeyPurpose.TOKEN), clock),
     )
 
 
@@ -139,7 +146,7 @@ def new_system(app: Any, services: Services) -> Callable[..., WardSystem]:
             jwks={"keys": [signer.public_jwk()]},
         )
         with services.database.writing(services.ward.code) as unit:
-            register_client(unit, services, client)
+            register_client(unit, client, services.clock.now())
         http = TestClient(app, base_url=services.ward.origin, follow_redirects=False)
         return WardSystem(client, signer, services, http)
 

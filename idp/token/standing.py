@@ -1,0 +1,119 @@
+"""What tokens hang from: authorization, login, proofs and grant, read for many requests in one snapshot."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from assurance import people
+from assurance.database import table_of
+from assurance.engine import assess
+from assurance.evidence import Proof, from_json
+from assurance.login import Login, LoginId
+from assurance.person import PersonId
+from assurance.thresholds import Thresholds
+from assurance.wards import WardCode
+from delegation import registry
+from delegation.grant import GrantId
+from delegation.registry import Usable
+from idp.tables import AuthorizationRow, LoginSessionRow
+
+AUTHORIZATION: Final = table_of(AuthorizationRow)
+_LOGIN: Final = table_of(LoginSessionRow)
+_STANDING: Final = (
+    sa.select(
+        AUTHORIZATION,
+        _LOGIN.c.evidence,
+        _LOGIN.c.started_at,
+        _LOGIN.c.expires_at,
+        _LOGIN.c.ended_at.label("login_ended_at"),
+    )
+    .join(_LOGIN, (_LOGIN.c.ward == AUTHORIZATION.c.ward) & (_LOGIN.c.id == AUTHORIZATION.c.login))
+    .where(
+        AUTHORIZATION.c.ward == sa.bindparam("ward"),
+        AUTHORIZATION.c.id.in_(sa.bindparam("ids", expanding=True)),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An authorization, and whether what it rests on still stands.
+
+    :param evidence: JSON of what was proven in its login.
+    :param grant: the one that it acts under, None for oneself; `usable` is that grant if it may be used now.
+    :param ended: it or its login was ended.
+    """
+
+    ward: WardCode
+    id: str
+    client_id: str
+    person: PersonId
+    scope: str
+    nonce: str | None
+    login: LoginId
+    evidence: str
+    started_at: datetime
+    expires_at: datetime
+    ended: bool
+    proofs: Sequence[Proof]
+    grant: GrantId | None
+    principal: PersonId | None
+    usable: Usable | None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether what it acts under may be used: always so for oneself."""
+        return self.grant is None or self.usable is not None
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether a token that hangs from it counts."""
+        return not self.ended and now < self.expires_at and self.allowed
+
+    def live_login(self, now: datetime, thresholds: Thresholds) -> Login | None:
+        """The login, if it goes on; what it reaches is computed anew."""
+        if self.ended or now >= self.expires_at:
+            return None
+        evidence = tuple(from_json(piece) for piece in json.loads(self.evidence))
+        assurance = assess([*evidence, *self.proofs], now, thresholds)
+        return Login(self.login, self.ward, self.person, assurance, self.started_at, evidence)
+
+
+def _usable(found: Usable | None, row: "sa.Row[tuple[object, ...]]") -> Usable | None:
+    """The grant of an authorization, if it is still between the same two people."""
+    fits = found is not None and (found.delegate, found.principal) == (row.person, row.principal)
+    return found if fits else None
+
+
+def load_standings(
+    connection: Connection, ward: WardCode, ids: Collection[str], now: datetime
+) -> Mapping[str, Standing]:
+    """Read authorizations by their ids."""
+    rows = connection.execute(_STANDING, {"ward": ward, "ids": list(ids)}).all()
+    proofs = people.proofs_of_all(connection, ward, {PersonId(row.person) for row in rows})
+    named = {GrantId(row.grant) for row in rows if row.grant is not None}
+    usable = registry.usable_of(connection, ward, named, now)
+    return {
+        row.id: Standing(
+            ward=ward,
+            id=row.id,
+            client_id=row.client_id,
+            person=PersonId(row.person),
+            scope=row.scope,
+            nonce=row.nonce,
+            login=LoginId(row.login),
+            evidence=row.evidence,
+            started_at=row.started_at,
+            expires_at=row.expires_at,
+            ended=row.ended_at is not None or row.login_ended_at is not None,
+            proofs=proofs[PersonId(row.person)],
+            grant=None if row.grant is None else GrantId(row.grant),
+            principal=None if row.principal is None else PersonId(row.principal),
+            usable=_usable(usable.get(GrantId(row.grant)), row) if row.grant is not None else None,
+        )
+        for row in rows
+    }
