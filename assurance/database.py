@@ -9,6 +9,7 @@ blindly repeated.
 
 import fcntl
 import threading
+import time
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -28,6 +29,9 @@ from assurance.wards import WardCode
 from card.faults import Fault
 
 _BUSY_TIMEOUT_S: Final = 5.0
+_LOCK_POLL_S: Final = 0.001
+_CONNECTIONS: Final = 40
+"""As many as there are threads: a page holds one at a time, and none waits for another's."""
 _WRITES: Final = "dairi_writes"
 
 
@@ -160,15 +164,31 @@ class WriteLock:
         if not self._thread_lock.acquire(timeout=_BUSY_TIMEOUT_S):
             raise StorageUnavailable
         try:
-            if self._file is None:
-                self._file = self._path.open("ab")
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            file = self._locked(self._path)
             try:
                 yield
             finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+                fcntl.flock(file, fcntl.LOCK_UN)
         finally:
             self._thread_lock.release()
+
+    def _locked(self, path: Path) -> IO[bytes]:
+        """The file, locked against other processes; one that is stuck must not hold us for ever."""
+        until = time.monotonic() + _BUSY_TIMEOUT_S
+        try:
+            if self._file is None:
+                self._file = path.open("ab")
+            while True:
+                try:
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() >= until:
+                        raise
+                    time.sleep(_LOCK_POLL_S)
+                else:
+                    return self._file
+        except OSError as error:
+            raise StorageUnavailable from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -184,13 +204,26 @@ def make_engine(url: str) -> Engine:
     """An engine with the settings that the design rests on."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True, pool_timeout=_BUSY_TIMEOUT_S)
+        milliseconds = int(_BUSY_TIMEOUT_S * 1000)
+        return sa.create_engine(
+            parsed,
+            connect_args={
+                "connect_timeout": int(_BUSY_TIMEOUT_S),
+                "options": f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds * 6}",
+            },
+            pool_pre_ping=True,
+            pool_size=_CONNECTIONS // 4,
+            max_overflow=_CONNECTIONS - _CONNECTIONS // 4,
+            pool_timeout=_BUSY_TIMEOUT_S,
+            hide_parameters=True,
+        )
     engine = sa.create_engine(
         parsed,
         connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
-        pool_size=20,
-        max_overflow=20,
+        pool_size=_CONNECTIONS // 2,
+        max_overflow=_CONNECTIONS // 2,
         pool_timeout=_BUSY_TIMEOUT_S,
+        hide_parameters=True,  # an error's text goes to the log, and values are personal
     )
 
     @sa_event.listens_for(engine, "connect")

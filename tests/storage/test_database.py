@@ -1,15 +1,14 @@
-"""Both doors, on SQLite and PostgreSQL."""
+"""The session door, on SQLite and PostgreSQL."""
 
-import asyncio
+import fcntl
 import threading
-from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Field, SQLModel, col, select
+from sqlmodel import Field, SQLModel, select
 
-from assurance.batch import Claim, Insert, Outcome, Reader, Writer, Writing
 from assurance.database import Database, StorageUnavailable, time_column
 from assurance.wards import Ward
 from card.faults import Fault
@@ -107,94 +106,24 @@ def test_a_database_that_is_gone_is_unavailable(ward: Ward) -> None:
     gone.close()
 
 
-class ByName:
-    """Counters by (ward, name)."""
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def run(
-        self, connection: sa.Connection, keys: Sequence[tuple[str, str]]
-    ) -> Mapping[tuple[str, str], int]:
-        self.batches.append(len(keys))
-        wanted = sa.tuple_(TABLE.c.ward, TABLE.c.name).in_(keys)
-        rows = connection.execute(sa.select(TABLE.c.ward, TABLE.c.name, TABLE.c.count).where(wanted))
-        return {(ward, name): counted for ward, name, counted in rows}
-
-
-def test_look_ups_in_flight_share_a_query_and_keep_no_cache(database: Database, ward: Ward) -> None:
-    add(database, ward, *"abc")
-    query = ByName()
-
-    async def story() -> None:
-        reader = Reader(database.engine)
-        try:
-            keys = [(str(ward.code), name) for name in "abcabcx"]
-            found = await asyncio.gather(*(reader.look_up(query, key) for key in keys))
-            assert found == [0, 0, 0, 0, 0, 0, None]
-            with database.writing(ward.code) as unit:
-                unit.session.exec(sa.update(Counter).where(col(Counter.name) == "a").values(count=7))
-            assert await reader.look_up(query, keys[0]) == 7
-        finally:
-            reader.stop()
-
-    asyncio.run(story())
-    assert len(query.batches) < 8
-
-
-def claim(ward: Ward, name: str, request: str) -> Writing:
-    row = Insert(TABLE, {"ward": ward.code, "name": f"{name}-{request}", "count": 1})
-    lost = sa.update(TABLE).where(TABLE.c.name == name).values(count=-1)
-    key = {"ward": ward.code, "name": name}
-    return Writing(ward.code, request, claims=(Claim(TABLE, key, "used_by"),), rows=(row,), if_lost=(lost,))
-
-
-def write(database: Database, *writings: Writing) -> list[Outcome | BaseException]:
-    async def story() -> list[Outcome | BaseException]:
-        writer = Writer(database)
-        try:
-            return await asyncio.gather(
-                *(writer.commit(writing) for writing in writings), return_exceptions=True
-            )
-        finally:
-            writer.stop()
-
-    return asyncio.run(story())
-
-
-def names(database: Database) -> set[str]:
-    with database.reading() as session:
-        return set(session.exec(select(Counter.name)).all())
-
-
-def test_of_many_claims_on_one_row_exactly_one_wins_and_the_losers_are_heard(
-    database: Database, ward: Ward
+def test_a_lock_that_another_process_keeps_is_unavailable_in_time(
+    tmp_path: Path, ward: Ward, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(database, ward, "code", "other")
-    outcomes = write(database, *(claim(ward, "code", f"r{n}") for n in range(8)), claim(ward, "other", "r9"))
-    assert [outcome is Outcome.WON for outcome in outcomes].count(True) == 2
-    assert outcomes[-1] is Outcome.WON
-    assert len(names(database)) == 4
-    assert count(database, ward, "code") == -1
-    assert write(database, claim(ward, "code", "later")) == [Outcome.LOST]
+    monkeypatch.setattr("assurance.database._BUSY_TIMEOUT_S", 0.1)
+    database = Database(f"sqlite:///{tmp_path / 'dairi.db'}")
+    with (tmp_path / "dairi.db.lock").open("ab") as foreign:
+        fcntl.flock(foreign, fcntl.LOCK_EX)
+        with pytest.raises(StorageUnavailable), database.writing(ward.code):
+            pass
+        fcntl.flock(foreign, fcntl.LOCK_UN)
+    with database.writing(ward.code):
+        pass
+    database.close()
 
 
-def test_a_lost_claim_gives_back_what_its_request_won_elsewhere(database: Database, ward: Ward) -> None:
-    add(database, ward, "one", "two")
-    write(database, claim(ward, "two", "first"))
-    both = Writing(
-        ward.code,
-        "second",
-        claims=tuple(Claim(TABLE, {"ward": ward.code, "name": name}, "used_by") for name in ("one", "two")),
-    )
-    assert write(database, both) == [Outcome.LOST]
-    assert write(database, claim(ward, "one", "third")) == [Outcome.WON]
-
-
-def test_one_bad_row_fails_alone(database: Database, ward: Ward) -> None:
-    add(database, ward, "a", "b")
-    duplicate = Writing(ward.code, "bad", rows=(Insert(TABLE, {"ward": ward.code, "name": "a", "count": 0}),))
-    outcomes = write(database, claim(ward, "a", "good"), duplicate, claim(ward, "b", "fine"))
-    assert outcomes[0] is outcomes[2] is Outcome.WON
-    assert outcomes[1] is Outcome.TAKEN
-    assert {"a-good", "b-fine"} <= names(database)
+def test_an_error_tells_no_values(database: Database, ward: Ward) -> None:
+    add(database, ward, "a")
+    with pytest.raises(sa.exc.IntegrityError) as caught, database.writing(ward.code) as unit:
+        unit.session.add(Counter(ward=ward.code, name="a"))
+        unit.session.flush()
+    assert str(ward.code) not in str(caught.value).partition("[SQL")[2]
