@@ -47,6 +47,10 @@ class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
     jwks: Mapping[str, Any] | None = None
     secret_hash: str | None = None
 
+    def offers(self, procedures: Collection[str]) -> bool:
+        """Whether someone may act here for another, in one of these procedures."""
+        return self.delegation_aware and not self.procedures.isdisjoint(procedures)
+
     @cached_property
     def keys(self) -> KeySet:
         """The public keys that its assertions verify with."""
@@ -91,7 +95,12 @@ class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
 
 
 def register_client(unit: Unit, client: Client, now: datetime) -> None:
-    """Write a client's row, or the changes of one that is there."""
+    """Write a client's row, or the changes of one that is there.
+
+    :raises ValueError: for a scope that the mint alone writes.
+    """
+    if any(scope.startswith("delegated:") for scope in client.scopes):
+        raise ValueError("delegated: scopes are not registered")
     unit.session.merge(
         OAuthClientRow(
             ward=unit.ward,

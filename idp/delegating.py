@@ -145,19 +145,18 @@ class _Presented:
             services.lookups.standing(authorization_of(claims)),
             services.lookups.client(str(claims["client_id"])),
         )
-        shown = presented(claims, standing, now)
-        login = None if shown is None else shown.standing.live_login(now, services.thresholds)
-        if shown is None or login is None or client is None:
+        shown = presented(claims, standing, now, services.thresholds)
+        if shown is None or client is None:
             return None
         act, standing = claims.get("act"), shown.standing
         subject = act.get("sub") if isinstance(act, Mapping) else claims["sub"]
         return Acting(
-            person=login.person,
+            person=shown.login.person,
             principal=standing.principal or standing.person,
             subject=str(subject),
             principal_sub=str(claims["sub"]),
             audience=str(claims["aud"]),
-            assurance=login.assurance,
+            assurance=shown.login.assurance,
             procedures=client.procedures,
             grant=standing.grant,
             terms=None if standing.usable is None else standing.usable.terms,

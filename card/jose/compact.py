@@ -17,15 +17,9 @@ def encode_json(value: Mapping[str, object]) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
 
 
-def sign_compact(
-    payload: Mapping[str, object],
-    signer: Signer,
-    *,
-    typ: str,
-    extra_header: Mapping[str, object] | None = None,
-) -> str:
+def sign_compact(payload: Mapping[str, object], signer: Signer, *, typ: str) -> str:
     """Sign a JWT with an explicit type (RFC 8725 §3.11)."""
-    header = {"alg": signer.alg, "kid": signer.kid, "typ": typ, **(extra_header or {})}
+    header = {"alg": signer.alg, "kid": signer.kid, "typ": typ}
     signing_input = f"{b64url_encode(encode_json(header))}.{b64url_encode(encode_json(payload))}"
     return f"{signing_input}.{b64url_encode(signer.sign(signing_input.encode('ascii')))}"
 
@@ -67,7 +61,7 @@ def unverified_claims(token: str, *, max_bytes: int = _MAX_BYTES) -> Mapping[str
 
 
 def _typ(header: Mapping[str, object]) -> str:
-    typ = header.get("typ")
+    typ = header.get("typ", "")
     if not isinstance(typ, str):
         raise TokenRejected("typ")
     return typ.lower().removeprefix("application/")
@@ -97,12 +91,13 @@ def verify_compact(
     """Verify a JWT and return its claims (RFC 7519 §7.2, RFC 8725 §3).
 
     :param keys: what may have signed it; key and its one algorithm are chosen from here.
-    :param typ: the type or types this purpose uses; any other is refused.
+    :param typ: the type or types this purpose uses; any other is refused. One without a type has the type
+        "", which only what others make may have (RFC 7519 §5.1).
     :param issuer: the exact `iss`, or None where the caller knows it by the key.
     :param audience: the one exact `aud`, a string; a list is refused, also one that holds it.
     :param required: claims that must be there besides `exp` and `aud`.
     :param leeway_s: seconds of clock skew that `exp` and `nbf` are forgiven.
-    :raises TokenRejected: with what was wrong.
+    :raises TokenRejected: with what was wrong; times are judged last, so all else about an `expired` one holds.
     """
     claims = verify_statement(token, keys, typ=typ, max_bytes=max_bytes)
     for name in ("exp", "aud", *required):

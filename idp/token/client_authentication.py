@@ -1,10 +1,11 @@
-"""Client authentication (RFC 6749 §2.3, RFC 7523 §3, OIDC Core §9)."""
+"""Client authentication (RFC 6749 §2.3, RFC 7523 §3, OIDC Core §9): judged here, chosen by Authlib."""
 
+from base64 import b64decode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-
-from authlib.oauth2.rfc6749.util import extract_basic_authorization
+from urllib.parse import unquote_plus
 
 from assurance.batch import Insert
 from assurance.handles import hashed
@@ -15,7 +16,8 @@ from idp.token.lookups import USED_JTI
 
 METHODS: Final = ["client_secret_basic", "private_key_jwt"]
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_LONGEST_ASSERTION: Final = timedelta(hours=1)
+_LONGEST_ASSERTION: Final = timedelta(hours=1, seconds=60)
+"""An hour, as client libraries make them, on a clock that is a minute ahead."""
 
 
 def _unverified(assertion: str) -> Mapping[str, object]:
@@ -30,17 +32,46 @@ def _text(claims: Mapping[str, object], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def named_client(form: Mapping[str, str], headers: Mapping[str, str]) -> tuple[str, str]:
-    """Whom a request says that it comes from, and the id of its assertion; nothing is believed yet.
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Whom a request says that it comes from; nothing is believed yet.
 
-    Someone who shows two credentials at once is nobody (RFC 6749 §2.3).
+    :param secret: of `client_secret_basic`, None without one.
+    :param jti: of an assertion, empty without one.
     """
-    basic, _ = extract_basic_authorization(headers)
+
+    client_id: str = ""
+    secret: str | None = None
+    jti: str = ""
+
+
+def _basic(header: str) -> Claimed:
+    """RFC 6749 §2.3.1: both halves are form-encoded before they are joined."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return Claimed()
+    try:
+        id_, colon, secret = b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
+    except ValueError:
+        return Claimed()
+    return Claimed(unquote_plus(id_), unquote_plus(secret)) if colon else Claimed()
+
+
+def read_claimed(form: Mapping[str, str], header: str | None) -> Claimed:
+    """Read whom a request says that it comes from.
+
+    Someone who shows two credentials at once, or names another in the form, is nobody (RFC 6749 §2.3).
+
+    :param header: its `Authorization`.
+    """
     assertion = form.get("client_assertion")
-    if assertion is None:
-        return basic or "", ""
-    claims = _unverified(assertion)
-    return "" if basic else _text(claims, "sub"), _text(claims, "jti")
+    if header is not None and assertion is not None:
+        return Claimed()
+    claimed = _basic(header or "")
+    if assertion is not None:
+        claims = _unverified(assertion)
+        claimed = Claimed(_text(claims, "sub"), jti=_text(claims, "jti"))
+    return claimed if form.get("client_id", claimed.client_id) == claimed.client_id else Claimed()
 
 
 def verify_assertion(
@@ -51,8 +82,8 @@ def verify_assertion(
     :param used: whether it was used before, as far as is known now.
     :returns: the row by which it is used; None for one that does not count.
     """
-    said, now, issuer = form.get("client_id", client.client_id), services.clock.now(), services.ward.issuer
-    if form.get("client_assertion_type") != ASSERTION_TYPE or said != client.client_id or used:
+    now, issuer = services.clock.now(), services.ward.issuer
+    if form.get("client_assertion_type") != ASSERTION_TYPE or used:
         return None
     assertion, ours = form.get("client_assertion", ""), {issuer, f"{issuer}/token"}
     audience = _unverified(assertion).get("aud")
@@ -60,7 +91,7 @@ def verify_assertion(
         claims: Mapping[str, Any] = verify_compact(
             assertion,
             client.keys,
-            typ=("JWT", "client-authentication+jwt"),
+            typ=("", "JWT", "client-authentication+jwt"),
             issuer=client.client_id,
             audience=audience if isinstance(audience, str) and audience in ours else issuer,
             required=("sub", "jti"),

@@ -84,6 +84,12 @@ class Known:
     addresses: Sequence[str]
 
 
+def _plain(client_id: str) -> str:
+    """What cannot be a client's id is nobody's, and never reaches the database."""
+    plain = client_id.isascii() and client_id.isprintable() and len(client_id) <= _LONGEST_ID
+    return client_id if plain else ""
+
+
 class _Clients:
     def __init__(self, ward: WardCode) -> None:
         self._ward = ward
@@ -173,13 +179,12 @@ class Lookups:
         self._known = _KnownPeople(ward, vault)
 
     def client(self, client_id: str) -> "Future[Client | None]":
-        """A ward system by its id; what cannot be one is nobody's, and never reaches the database."""
-        plain = client_id.isascii() and client_id.isprintable() and len(client_id) <= _LONGEST_ID
-        return self._batch.reader.look_up(self._clients, client_id if plain else "")
+        """A ward system by its id."""
+        return self._batch.reader.look_up(self._clients, _plain(client_id))
 
     def used_jti(self, client_id: str, jti: str) -> "Future[bool | None]":
         """Whether a client's assertion was used."""
-        return self._batch.reader.look_up(self._jtis, (client_id, hashed(jti)))
+        return self._batch.reader.look_up(self._jtis, (_plain(client_id), hashed(jti)))
 
     def standing(self, authorization: str) -> "Future[Standing | None]":
         """What a token hangs from."""

@@ -10,7 +10,7 @@ from card.dates import end_of
 from card.jose import sign_compact
 from delegation.handles import handle_of
 from delegation.registry import Usable
-from idp.clients import Client
+from idp.clients import DECIDE, Client
 from idp.keys import KeyPurpose
 from idp.services import Services
 from idp.token.claims import claims_about
@@ -21,7 +21,8 @@ LIFETIME: Final = timedelta(minutes=10)
 ID_TYPE: Final = "JWT"
 DELEGATED: Final = "delegated:"
 DETAILS_TYPE: Final = "jp_ward_delegation"
-OWN_SCOPES: Final = frozenset({"openid", "profile", "email", "decide"})
+PERSONAL: Final = frozenset({"openid", "profile", "email"})
+"""Scopes that open something about the person who logged in (OIDC Core §5.4)."""
 
 
 def _base(
@@ -66,7 +67,7 @@ def delegated_scope(asked: str) -> str:
 
     A verifier that never heard of `act` finds no scope that it knows, and fails closed.
     """
-    return " ".join(f"{DELEGATED}{scope}" for scope in asked.split() if scope not in OWN_SCOPES)
+    return " ".join(f"{DELEGATED}{scope}" for scope in asked.split() if scope not in PERSONAL | {DECIDE})
 
 
 def details(services: Services, client: Client, grant: Usable) -> dict[str, object]:
@@ -84,17 +85,19 @@ def details(services: Services, client: Client, grant: Usable) -> dict[str, obje
 
 
 def delegated_token(
-    services: Services, client: Client, redeemed: Redeemable, login: Login, grant: Usable
+    services: Services, client: Client, redeemed: Redeemable, login: Login, grant: Usable, scope: str
 ) -> str:
     """A delegated access token: `sub` is the principal, `act.sub` the delegate (RFC 8693 §4.1).
 
     It never outlives the grant.
+
+    :param scope: as `delegated_scope` marked it.
     """
     over, subs = end_of(grant.terms.last).timestamp(), redeemed.subs
     principal = subs[client.sector, grant.principal]
     claims = _base(services, client.audience, principal, not_after=over) | {
         "client_id": client.client_id,
-        "scope": delegated_scope(redeemed.standing.scope),
+        "scope": scope,
         "jti": f"{redeemed.standing.id}.{new_id()}",
         "act": {"sub": subs[client.sector, login.person]},
         "authorization_details": [details(services, client, grant)],

@@ -21,12 +21,14 @@ class Loaded:
     """What was looked up for a request.
 
     :param client: whom it says that it comes from.
+    :param secret: what it shows as `client_secret_basic`.
     :param used: its assertion was used before.
     :param redeemable: the code or refresh token that it shows.
     :param known: what may be told of the people in a delegated authorization.
     """
 
     client: Client | None
+    secret: str | None = None
     used: bool = False
     redeemable: Redeemable | None = None
     known: Mapping[PersonId, Known] = field(default_factory=dict)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from assurance.levels import ACTING, Requirement
+from assurance.login import Login
+from assurance.thresholds import Thresholds
 from card.clock import Clock
 from card.jose import KeySet, TokenRejected, unverified_claims, verify_compact
 from idp.token.standing import Standing
@@ -71,6 +74,7 @@ class Presented:
 
     claims: Mapping[str, object]
     standing: Standing
+    login: Login
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -78,10 +82,21 @@ class Presented:
         return frozenset(str(self.claims["scope"]).split())
 
 
+def may_act(standing: Standing, login: Login, now: datetime) -> bool:
+    """Whether a login may use what an authorization acts under: always so for oneself.
+
+    Both the grant and the level that acting needs are judged anew, whenever a token is made or shown.
+    """
+    if standing.grant is None:
+        return True
+    return standing.usable is not None and login.assurance.meets(Requirement(ACTING), now)
+
+
 def presented(
-    claims: Mapping[str, object] | None, standing: Standing | None, now: datetime
+    claims: Mapping[str, object] | None, standing: Standing | None, now: datetime, thresholds: Thresholds
 ) -> Presented | None:
     """A token that was verified, if what it hangs from lives."""
-    if claims is None or standing is None or not standing.is_live(now):
+    login = None if standing is None else standing.live_login(now, thresholds)
+    if claims is None or standing is None or login is None or not may_act(standing, login, now):
         return None
-    return Presented(claims, standing)
+    return Presented(claims, standing, login)

@@ -19,10 +19,10 @@ from idp.authorization.request import single
 from idp.clients import Client
 from idp.services import Services
 from idp.token.claims import claims_about
-from idp.token.client_authentication import named_client
+from idp.token.client_authentication import read_claimed
 from idp.token.lookups import Kind, Known
 from idp.token.plan import Loaded, Plan
-from idp.token.presented import Presented, authorization_of, presented
+from idp.token.presented import authorization_of, presented
 from idp.token.server import TokenServer, authenticate, respond
 from idp.token.standing import Standing
 
@@ -33,6 +33,8 @@ _REDEEMED: Final = {
 }
 Form = Mapping[str, str]
 Answer = tuple[int, str]
+Claims = Mapping[str, object]
+Judge = Callable[[Plan, Client, Loaded, Claims | None, Standing | None], Answer]
 
 
 async def _form(request: Request) -> dict[str, str] | None:
@@ -56,10 +58,6 @@ def _error(error: str, status: int = 400) -> Answer:
     return status, json.dumps({"error": error})
 
 
-def _headers(request: Request) -> dict[str, str]:
-    return {"Authorization": request.headers["authorization"]} if "authorization" in request.headers else {}
-
-
 class _Endpoints:
     """The endpoints of one ward."""
 
@@ -69,30 +67,28 @@ class _Endpoints:
     # What a request needs is asked for at once, so that it joins one batch.
 
     async def _load(
-        self, form: Form, headers: Form, *, shown: tuple[Kind, str] | None, token: str = ""
+        self, form: Form, request: Request, *, shown: tuple[Kind, str] | None, claims: Claims | None = None
     ) -> tuple[Loaded, Standing | None]:
-        look, (named, jti) = self._services.lookups, named_client(form, headers)
-        client, used = look.client(named), look.used_jti(named, jti) if jti else None
+        look, claimed = self._services.lookups, read_claimed(form, request.headers.get("authorization"))
+        client = look.client(claimed.client_id)
+        used = look.used_jti(claimed.client_id, claimed.jti) if claimed.jti else None
         redeemed = None if shown is None else look.redeemable(*shown)
-        claims = self._services.tokens.read(token) if token else None
         standing = None if claims is None else look.standing(authorization_of(claims))
         asked = [future for future in (client, used, redeemed, standing) if future is not None]
         await asyncio.gather(*asked)
         redeemable = None if redeemed is None else redeemed.result()
-        known: dict[PersonId, Known] = {} if redeemable is None else await self._known(redeemable.standing)
         loaded = Loaded(
             client=client.result(),
+            secret=claimed.secret,
             used=bool(used is not None and used.result()),
             redeemable=redeemable,
-            known=known,
+            known={} if redeemable is None else await self._known(redeemable.standing),
         )
         return loaded, None if standing is None else standing.result()
 
-    async def _known(self, standing: Standing) -> dict[str, Known]:
+    async def _known(self, standing: Standing) -> dict[PersonId, Known]:
         """What the client may be told of the people of a delegated authorization."""
-        if standing.principal is None:
-            return {}
-        people = (standing.person, standing.principal)
+        people = () if standing.principal is None else (standing.person, standing.principal)
         found = await asyncio.gather(*(self._services.lookups.known(person) for person in people))
         return {person: known for person, known in zip(people, found, strict=True) if known is not None}
 
@@ -110,43 +106,48 @@ class _Endpoints:
 
     async def token(self, request: Request) -> Response:
         """Token endpoint (RFC 6749 §3.2)."""
-        form, headers = await _form(request), _headers(request)
-        if form is None:
+        form = await _form(request)
+        if form is None or not form.get("grant_type"):
             return _json(*_error("invalid_request"))
-        found = _REDEEMED.get(form.get("grant_type", ""))
+        found = _REDEEMED.get(form["grant_type"])
         shown = None if found is None else (found[0], form.get(found[1], ""))
-        loaded, _ = await self._load(form, headers, shown=shown)
+        loaded, _ = await self._load(form, request, shown=shown)
         server = TokenServer(self._services, loaded)
-        answer = respond(server, form, headers)
-        if answer[0] == 401 and loaded.client is not None:
-            server.plan.record(EventName.CLIENT_REFUSED, client=loaded.client.client_id)
+        answer = respond(server, form)
+        if answer[0] == 401:
+            self._note_refused(server.plan, loaded)
         return _json(*await self._kept(server.plan, answer))
 
-    async def _as_client(
-        self,
-        request: Request,
-        judge: Callable[[Plan, Client, Loaded, Presented | None], Answer],
-        *,
-        may_be_refresh_token: bool,
-    ) -> Response:
+    def _note_refused(self, plan: Plan, loaded: Loaded) -> None:
+        """A failed authentication is audited, where a client was meant."""
+        if loaded.client is not None:
+            plan.record(EventName.CLIENT_REFUSED, client=loaded.client.client_id)
+
+    async def _as_client(self, request: Request, judge: Judge, *, may_be_refresh_token: bool) -> Response:
         """Let only authenticated clients in (RFC 7662 §2.1, RFC 7009 §2.1)."""
-        form, headers = await _form(request), _headers(request)
-        if form is None:
+        form = await _form(request)
+        if form is None or not form.get("token"):
             return _json(*_error("invalid_request"))
-        token, tokens = form.get("token", ""), self._services.tokens
+        token = form["token"]
+        claims = self._services.tokens.read(token)
         shown = (Kind.REFRESH, token) if may_be_refresh_token else None
-        loaded, standing = await self._load(form, headers, shown=shown, token=token)
+        loaded, standing = await self._load(form, request, shown=shown, claims=claims)
         server = TokenServer(self._services, loaded)
-        client = authenticate(server, form, headers)
+        client, answer = authenticate(server, form), _error("invalid_client", 401)
         if client is None:
-            return _json(*_error("invalid_client", 401))
-        live = presented(tokens.read(token) if token else None, standing, self._services.clock.now())
-        return _json(*await self._kept(server.plan, judge(server.plan, client, loaded, live)))
+            self._note_refused(server.plan, loaded)
+        else:
+            answer = judge(server.plan, client, loaded, claims, standing)
+        return _json(*await self._kept(server.plan, answer))
 
     async def introspect(self, request: Request) -> Response:
         """RFC 7662 §2.2: a token that is not for this caller is not active to it."""
+        services = self._services
 
-        def judge(_plan: Plan, client: Client, _: Loaded, live: Presented | None) -> Answer:
+        def judge(
+            _plan: Plan, client: Client, _: Loaded, claims: Claims | None, standing: Standing | None
+        ) -> Answer:
+            live = presented(claims, standing, services.clock.now(), services.thresholds)
             if live is None or live.claims["aud"] != client.audience:
                 return 200, json.dumps({"active": False})
             return 200, json.dumps({"active": True, "token_type": "Bearer", **live.claims})
@@ -154,12 +155,18 @@ class _Endpoints:
         return await self._as_client(request, judge, may_be_refresh_token=False)
 
     async def revoke(self, request: Request) -> Response:
-        """RFC 7009 §2.1: ends what the token hangs from; an unknown token is no error (§2.2)."""
+        """RFC 7009 §2.1: ends what the token hangs from, also while it is on hold.
 
-        def judge(plan: Plan, client: Client, loaded: Loaded, live: Presented | None) -> Answer:
-            standing = None if live is None else live.standing
+        An unknown token is no error (§2.2); a client's own token hangs from nothing (§2.2.1).
+        """
+
+        def judge(
+            plan: Plan, client: Client, loaded: Loaded, claims: Claims | None, standing: Standing | None
+        ) -> Answer:
             if loaded.redeemable is not None:
                 standing = loaded.redeemable.standing
+            if standing is None and claims is not None and claims["client_id"] == client.client_id:
+                return _error("unsupported_token_type")
             if standing is not None and standing.client_id == client.client_id and not standing.ended:
                 plan.end(standing, EventName.TOKEN_REVOKED)
             return 200, "{}"
@@ -168,21 +175,18 @@ class _Endpoints:
 
     async def userinfo(self, request: Request) -> Response:
         """UserInfo endpoint (OIDC Core §5.3)."""
-        services = self._services
-        claims = services.tokens.read(bearer(request))
+        services, token = self._services, bearer(request)
+        claims = services.tokens.read(token)
         standing = None if claims is None else await services.lookups.standing(authorization_of(claims))
-        shown = presented(claims, standing, services.clock.now())
-        login = (
-            None if shown is None else shown.standing.live_login(services.clock.now(), services.thresholds)
-        )
-        if shown is None or login is None:
-            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            return JSONResponse({"error": "invalid_token"}, 401, challenge | _NO_STORE)
+        shown = presented(claims, standing, services.clock.now(), services.thresholds)
+        if shown is None:
+            said = 'Bearer error="invalid_token"' if token else "Bearer"  # RFC 6750 §3.1
+            return JSONResponse({"error": "invalid_token"}, 401, {"WWW-Authenticate": said} | _NO_STORE)
         if "openid" not in shown.scopes:
             challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="openid"'}
             return JSONResponse({"error": "insufficient_scope"}, 403, challenge | _NO_STORE)
-        known = await services.lookups.known(login.person)
-        told = {"sub": shown.claims["sub"]} | claims_about(login, known, shown.scopes)
+        known = await services.lookups.known(shown.login.person)
+        told = {"sub": shown.claims["sub"]} | claims_about(shown.login, known, shown.scopes)
         return JSONResponse(told, headers=_NO_STORE)
 
 

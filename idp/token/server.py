@@ -27,6 +27,7 @@ from idp.token import mint
 from idp.token.client_authentication import METHODS, verify_assertion
 from idp.token.lookups import REFRESH_TOKEN, Kind, Redeemable
 from idp.token.plan import Loaded, Plan
+from idp.token.presented import may_act
 
 _REFRESH_LIFETIME: Final = timedelta(hours=8)
 
@@ -34,8 +35,8 @@ _REFRESH_LIFETIME: Final = timedelta(hours=8)
 class TokenRequest(OAuth2Request):  # type: ignore[misc] # Authlib ships no types
     """A form that was parsed already, without repeated names."""
 
-    def __init__(self, form: Mapping[str, str], headers: Mapping[str, str]) -> None:
-        super().__init__("POST", "https://token", headers=dict(headers))
+    def __init__(self, form: Mapping[str, str]) -> None:
+        super().__init__("POST", "https://token")
         self._form = dict(form)
         self.payload = BasicOAuth2Payload(self._form)
 
@@ -102,7 +103,7 @@ class _RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc] # Authlib s
         return refresh_token
 
     def revoke_old_credential(self, refresh_token: _Redeemed) -> None:
-        """It is burnt by its claim."""
+        self.server.plan.claim(refresh_token.found, EventName.REFRESH_REUSED)
 
 
 class _ClientGrant(grants.ClientCredentialsGrant):  # type: ignore[misc] # Authlib ships no types
@@ -110,7 +111,8 @@ class _ClientGrant(grants.ClientCredentialsGrant):  # type: ignore[misc] # Authl
 
     def validate_requested_scope(self) -> None:
         asked = set((self.request.payload.scope or "").split())
-        if not asked or not asked <= (self.client.scopes - {"openid", "profile", "email"}):
+        own = {scope for scope in self.client.scopes - mint.PERSONAL if not scope.startswith(mint.DELEGATED)}
+        if not asked or not asked <= own:
             raise InvalidScopeError
 
 
@@ -124,6 +126,7 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
         super().__init__()
         self.plan = Plan(services.ward.code, services.clock.now())
         self._services, self._loaded = services, loaded
+        self.register_client_auth_method("client_secret_basic", self._by_secret)
         self.register_client_auth_method("private_key_jwt", self._by_assertion)
         self.register_grant(_CodeGrant, [_S256Only(required=True)])
         self.register_grant(_RefreshGrant)
@@ -153,6 +156,11 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
         """As it is; the route makes a response of it."""
         return status, body, list(headers)  # type: ignore[call-overload] # pairs, says Authlib
 
+    def _by_secret(self, query: Callable[[str], Client | None], request: TokenRequest) -> Client | None:
+        del query, request
+        client, secret = self._loaded.client, self._loaded.secret
+        return client if client is not None and secret and client.check_client_secret(secret) else None
+
     def _by_assertion(self, query: Callable[[str], Client | None], request: TokenRequest) -> Client | None:
         del query
         client = self._loaded.client
@@ -167,9 +175,10 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
     # Codes and refresh tokens.
 
     def redeem(self, client: Client, reused: EventName, foreign: EventName) -> _Redeemed | None:
-        """Claim a code or refresh token; a second use ends everything it gave (RFC 9700 §4.14.2).
+        """Judge a code or refresh token; a second use ends everything it gave (RFC 9700 §4.14.2).
 
-        Another client's attempt burns nothing; its own client's does, whatever else is wrong with it.
+        Another client's attempt burns nothing. A code is burnt by its own client's, whatever else is wrong
+        with it; a refresh token by its success alone, so that a hold or a scope too wide ends no family.
         """
         found, now = self._loaded.redeemable, self._services.clock.now()
         if found is None:
@@ -178,16 +187,16 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
             self.plan.record(foreign, client=client.client_id)
             return None
         standing = found.standing
-        if found.kind is Kind.REFRESH and not found.used and not standing.allowed:
-            return None  # a hold refuses without ending the family
         if found.used:
             self.plan.end(standing, reused)
             return None
-        self.plan.claim(found, reused)
+        if found.kind is Kind.CODE:
+            self.plan.claim(found, reused)
         login = standing.live_login(now, self._services.thresholds)
-        if login is None or now >= found.expires_at or not standing.allowed:
+        if login is None or now >= found.expires_at or not may_act(standing, login, now):
             return None
-        return _Redeemed(found, login)
+        offered = standing.usable is None or client.offers(standing.usable.terms.procedures)
+        return _Redeemed(found, login) if offered else None
 
     # Tokens.
 
@@ -225,9 +234,12 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
         services, redeemed, grant = self._services, user.found, user.found.standing.usable
         if grant is None:
             return {"access_token": mint.access_token(services, client, redeemed, user.login, scope)}
+        marked = mint.delegated_scope(scope)
+        if not marked:
+            raise InvalidScopeError
         return {
-            "access_token": mint.delegated_token(services, client, redeemed, user.login, grant),
-            "scope": mint.delegated_scope(redeemed.standing.scope),
+            "access_token": mint.delegated_token(services, client, redeemed, user.login, grant, marked),
+            "scope": marked,
             "authorization_details": [self._shown(client, redeemed, grant)],
         }
 
@@ -254,19 +266,19 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
         return made
 
 
-def respond(server: TokenServer, form: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, str]:
+def respond(server: TokenServer, form: Mapping[str, str]) -> tuple[int, str]:
     """Answer a token request.
 
     :returns: status and JSON body.
     """
-    status, body, _ = server.create_token_response(TokenRequest(form, headers))
+    status, body, _ = server.create_token_response(TokenRequest(form))
     return status, body if isinstance(body, str) else json.dumps(body)
 
 
-def authenticate(server: TokenServer, form: Mapping[str, str], headers: Mapping[str, str]) -> Client | None:
+def authenticate(server: TokenServer, form: Mapping[str, str]) -> Client | None:
     """The client of a request to another endpoint; None for one that is not authenticated."""
     try:
-        client: Client = server.authenticate_client(TokenRequest(form, headers), METHODS, "token")
+        client: Client = server.authenticate_client(TokenRequest(form), METHODS, "token")
     except OAuth2Error:
         return None
     return client

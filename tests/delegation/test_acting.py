@@ -7,14 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select, update
 
 from assurance.evidence import CardAuthentication, Passkey
 from assurance.levels import AAL, IAL, Level
 from assurance.person import new_id
-from assurance.tables import ProtectionRow
+from assurance.tables import ProofRow, ProtectionRow
 from card.jose import unverified_claims
 from delegation.tables import DecisionRow, HoldRow
+from idp.clients import register_client
 from tests.conftest import FixedClock
 from tests.delegation.conftest import Town
 from tests.idp.conftest import WardSystem, authorize, redeem, returned
@@ -276,6 +277,51 @@ def test_a_hold_refuses_without_ending_the_family(
     again = portal.post("/token", form).json()
     assert again["scope"] == "delegated:kaigo"
     assert decider(question(again["access_token"])).json()["decision"] is True
+
+
+def test_rfc7009_2_1_a_delegated_token_is_revoked_also_while_it_is_on_hold(
+    town: Town, portal: WardSystem
+) -> None:
+    grant = town.active()
+    tokens = act(town, portal, grant)
+    town.hanako.post(f"/grants/{grant}/pause")
+    assert portal.post("/revoke", {"token": tokens["access_token"]}).status_code == 200
+    town.hanako.post(f"/grants/{grant}/resume")
+    assert portal.post("/introspect", {"token": tokens["access_token"]}).json() == {"active": False}
+
+
+def test_a_delegated_token_counts_only_while_its_login_is_strong_enough_to_act(
+    town: Town, portal: WardSystem, decider: Callable[..., Any]
+) -> None:
+    grant = town.active()
+    tokens = act(town, portal, grant)
+    with town.services.database.writing(town.services.ward.code) as unit:
+        lapsed = update(ProofRow).where(col(ProofRow.person) == town.yuki.person)
+        unit.session.exec(lapsed.values(ends_at=town.services.clock.now()))
+    assert portal.post("/introspect", {"token": tokens["access_token"]}).json() == {"active": False}
+    assert decider(question(tokens["access_token"])).json()["context"]["reason"] == "token_required"
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    assert portal.post("/token", form).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("change", [{"delegation_aware": False}, {"procedures": frozenset()}])
+def test_a_client_that_may_no_longer_act_gets_no_more_delegated_tokens(
+    town: Town, portal: WardSystem, change: dict[str, Any]
+) -> None:
+    tokens = act(town, portal, town.active())
+    with town.services.database.writing(town.services.ward.code) as unit:
+        register_client(unit, replace(portal.client, **change), town.services.clock.now())
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    assert portal.post("/token", form).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("member", ["subject", "action", "resource"])
+def test_rfc8259_8_1_what_is_no_unicode_is_400(
+    town: Town, portal: WardSystem, decider: Callable[..., Any], member: str
+) -> None:
+    asked = question(act(town, portal, town.active())["access_token"])
+    asked[member]["name" if member == "action" else "id"] = "\ud800"
+    assert decider(asked).status_code == 400
 
 
 @pytest.mark.parametrize("who", ["hanako", "yuki"])
