@@ -15,8 +15,7 @@ from assurance.sealed import Vault
 from assurance.tables import RoleRow
 from assurance.thresholds import Thresholds
 from assurance.wards import WardCode
-from card.certificates import Purpose
-from card.container import CardEvidence, SigningPurpose
+from card.container import CardEvidence, SigningPurpose, named_certificates
 from card.faults import Fault
 from card.revocation import RevocationState
 
@@ -26,7 +25,7 @@ ADMIN = "admin"
 
 @dataclass(frozen=True, slots=True)
 class LinkedCard:
-    """Both certificates of one card, each having signed the same linking request.
+    """Both certificates of one card, each having signed the same linking request, which names the two.
 
     :raises Fault: `counter.cards_differ` when they did not, or revocation of either was not checked.
     """
@@ -36,12 +35,14 @@ class LinkedCard:
 
     def __post_init__(self) -> None:
         pair = (self.authentication, self.signature)
+        certificates = [signed.certificate for signed in pair]
         together = all(signed.purpose is SigningPurpose.LINK for signed in pair) and (
             self.authentication.container.payload == self.signature.container.payload
         )
-        kinds = [signed.certificate.purpose for signed in pair] == [Purpose.AUTHENTICATION, Purpose.SIGNATURE]
+        kinds = tuple(certificate.purpose for certificate in certificates) == SigningPurpose.LINK.certificates
+        named = self.authentication.container.claims().get("certificates") == named_certificates(certificates)
         checked = all(signed.revocation.state is RevocationState.GOOD for signed in pair)
-        if not (together and kinds and checked):
+        if not (together and kinds and named and checked):
             raise Fault("counter.cards_differ")
 
     @property

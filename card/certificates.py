@@ -14,19 +14,34 @@ from typing import Final
 
 from asn1crypto.core import UTF8String
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from card.dates import ERAS
 from card.faults import CardRejected
+from card.jose import b64url_encode
 
 SIGNATURE_POLICY: Final = x509.ObjectIdentifier("1.2.392.200149.8.5.1.1.20")
 AUTHENTICATION_POLICY: Final = x509.ObjectIdentifier("1.2.392.200149.8.5.1.3.30")
 TEST_SIGNATURE_POLICY: Final = x509.ObjectIdentifier("1.2.392.200149.8.5.1.0.20")
 TEST_AUTHENTICATION_POLICY: Final = x509.ObjectIdentifier("1.2.392.200149.8.5.1.0.30")
 
-_ATTRIBUTE: Final = "1.2.392.200149.8.5.5."
-_ERA_BIRTH: Final = re.compile(r"([1-5]?)(\d{4})(\d{2})(\d{2})\Z")
-_ERA_FIRST_YEAR: Final = {"1": 1868, "2": 1912, "3": 1926, "4": 1989, "5": 2019}
+ATTRIBUTE: Final = "1.2.392.200149.8.5.5."
+_BIRTH_DATE: Final = re.compile(r"([0-5]?)([0-9]{4})([0-9]{2})([0-9]{2})\Z")
+_LONGEST_SERIAL: Final = 2**160
+_UNREADABLE: Final = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
+
+
+CardPublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
 class Purpose(StrEnum):
@@ -91,9 +106,9 @@ class JpkiCertificate:
         return self.x509.not_valid_after_utc
 
     @property
-    def subject_cn(self) -> str:
-        """The opaque common name."""
-        return str(self.x509.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+    def thumbprint(self) -> str:
+        """SHA-256 of the certificate, base64url (as `x5t#S256`, RFC 7515 §4.1.8)."""
+        return b64url_encode(self.x509.fingerprint(SHA256()))
 
     @cached_property
     def identity(self) -> bytes:
@@ -120,18 +135,20 @@ def _purpose(certificate: x509.Certificate) -> Purpose:
 
 
 def read_birth_date(text: str) -> date | None:
-    """Read 生年月日 `EYYYYMMDD`, the year being Gregorian already; 8 digits carry no era.
+    """Read 生年月日 `EYYYYMMDD`, the year being Gregorian already.
 
-    :returns: None where month or day are unknown.
+    Eight digits carry no era; `0` is an unknown one.
+
+    :returns: None where a part of it is unknown.
     :raises CardRejected: `card.malformed` when it is no date, or the era does not hold that year.
     """
-    match = _ERA_BIRTH.match(text)
+    match = _BIRTH_DATE.match(text)
     if match is None:
         raise CardRejected("card.malformed")
     era, year, month, day = match[1], int(match[2]), int(match[3]), int(match[4])
-    if era and year < _ERA_FIRST_YEAR[era]:
+    if era in ERAS and year not in ERAS[era].years:
         raise CardRejected("card.malformed")
-    if not (month and day):
+    if not (year and month and day):
         return None
     try:
         return date(year, month, day)
@@ -147,11 +164,11 @@ def _attributes(certificate: x509.Certificate) -> SignedAttributes:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         found = {
-            other.type_id.dotted_string.removeprefix(_ATTRIBUTE): str(
+            other.type_id.dotted_string.removeprefix(ATTRIBUTE): str(
                 UTF8String.load(other.value, strict=True).native
             )
             for other in names.get_values_for_type(x509.OtherName)
-            if other.type_id.dotted_string.startswith(_ATTRIBUTE)
+            if other.type_id.dotted_string.startswith(ATTRIBUTE)
         }
         attributes = SignedAttributes(
             name=found["1"],
@@ -168,6 +185,26 @@ def _attributes(certificate: x509.Certificate) -> SignedAttributes:
     return attributes
 
 
+def _load(der: bytes) -> x509.Certificate:
+    """Parse everything at once: the library leaves most of it until it is asked for, far from here."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        whole = certificate.public_bytes(Encoding.DER) == der
+        serial_fits = 0 < certificate.serial_number < _LONGEST_SERIAL
+        _ = certificate.extensions, certificate.public_key(), certificate.signature_hash_algorithm
+        _ = (
+            certificate.issuer.public_bytes(),
+            certificate.not_valid_before_utc,
+            certificate.not_valid_after_utc,
+        )
+    except _UNREADABLE as error:
+        raise CardRejected("card.malformed") from error
+    if not (whole and serial_fits and len(common_names) == 1):
+        raise CardRejected("card.malformed")
+    return certificate
+
+
 def read_certificate(der: bytes) -> JpkiCertificate:
     """Read a certificate of the card.
 
@@ -175,16 +212,23 @@ def read_certificate(der: bytes) -> JpkiCertificate:
     :raises CardRejected: `card.malformed` for what is no such certificate, `card.policy` for one of another
         kind.
     """
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        if certificate.public_bytes(Encoding.DER) != der:
-            raise CardRejected("card.malformed")
-        _ = certificate.extensions
-    except (ValueError, x509.DuplicateExtension) as error:
-        raise CardRejected("card.malformed") from error
-    if len(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)) != 1:
-        raise CardRejected("card.malformed")
+    certificate = _load(der)
     purpose = _purpose(certificate)
     return JpkiCertificate(
         der, certificate, purpose, _attributes(certificate) if purpose is Purpose.SIGNATURE else None
     )
+
+
+def signing_key(certificate: x509.Certificate) -> tuple[CardPublicKey, str]:
+    """The certificate's key and the one algorithm it signs with (RFC 7518 §3.1).
+
+    RSA-2048 with e = 65537 is on today's cards, P-384 on those of the next generation.
+
+    :raises CardRejected: `card.path` for any other key.
+    """
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size == 2048 and key.public_numbers().e == 65537:
+        return key, "RS256"
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1):
+        return key, "ES384"
+    raise CardRejected("card.path")

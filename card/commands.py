@@ -3,13 +3,16 @@
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from card.certificates import Purpose, read_certificate
 from card.faults import Fault
 from card.jpki import JpkiCard
+from card.pages import load_catalogue
+
+_LOCALE: Final = "en"
 
 app = typer.Typer(
     no_args_is_help=True, help="My Number cards: look at one, or put a virtual one on a reader."
@@ -29,12 +32,14 @@ def show(
     try:
         with PcscReader(reader).connect() as transport, JpkiCard(transport) as card:
             certificate = read_certificate(card.certificate(Purpose.AUTHENTICATION))
-            typer.echo(f"user authentication certificate  {certificate.serial:X}")
-            typer.echo(f"valid until                      {certificate.not_after:%Y-%m-%d}")
+            typer.echo(f"{'user authentication certificate':<38} {certificate.serial:X}")
+            typer.echo(f"{'valid until':<38} {certificate.not_after:%Y-%m-%d}")
             for purpose, name in ((Purpose.AUTHENTICATION, "PIN"), (Purpose.SIGNATURE, "signature password")):
-                typer.echo(f"{name:<32} {card.tries_left(purpose)} tries left")
+                typer.echo(f"{f'tries left for the {name}':<38} {card.tries_left(purpose)}")
     except Fault as fault:
-        typer.echo(f"{fault.code} {fault.values or ''}".rstrip(), err=True)
+        texts = load_catalogue(["card"])
+        for key in (f"fault.{fault.code}", f"fault.{fault.code}.next"):
+            typer.echo(texts.text(_LOCALE, key, **fault.values), err=True)
         raise typer.Exit(1) from fault
 
 

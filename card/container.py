@@ -6,18 +6,17 @@ than those that were prepared is refused.
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from card.certificates import JpkiCertificate, Purpose, read_certificate
+from card.certificates import JpkiCertificate, Purpose, read_certificate, signing_key
 from card.faults import CardRejected, Fault
-from card.jose import Flattened, VerificationKey, b64url_encode
+from card.jose import Flattened, VerificationKey, b64url_decode, b64url_encode, strict_json
 from card.jose.compact import encode_json
 from card.revocation import RevocationStatus
 from card.trust import Trust, check_path, check_status
@@ -42,6 +41,17 @@ class SigningPurpose(StrEnum):
         """How long the request may be answered; a person reads a mandate at her own pace."""
         return timedelta(minutes=30 if self is SigningPurpose.MANDATE else 5)
 
+    @property
+    def certificates(self) -> tuple[Purpose, ...]:
+        """Which certificates sign for it; linking takes both, over the same bytes."""
+        match self:
+            case SigningPurpose.LOGIN:
+                return (Purpose.AUTHENTICATION,)
+            case SigningPurpose.MANDATE:
+                return (Purpose.SIGNATURE,)
+            case SigningPurpose.LINK:
+                return (Purpose.AUTHENTICATION, Purpose.SIGNATURE)
+
 
 @dataclass(frozen=True, slots=True)
 class ToBeSigned:
@@ -59,6 +69,20 @@ class ToBeSigned:
     def digest(self) -> bytes:
         """SHA-256 of the signing input: what a challenge is bound to."""
         return hashlib.sha256(self.signing_input).digest()
+
+    def header(self) -> Mapping[str, object]:
+        """The protected header, read strictly.
+
+        :raises ValueError: when it is none.
+        """
+        return strict_json(b64url_decode(self.protected))
+
+    def claims(self) -> Mapping[str, object]:
+        """The payload, read strictly.
+
+        :raises ValueError: when it is none.
+        """
+        return strict_json(b64url_decode(self.payload))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +112,19 @@ def refuse_controls(text: str) -> None:
         raise Fault("card.text_controls")
 
 
+def protected_header(purpose: SigningPurpose) -> Mapping[str, str]:
+    """What stands in the protected header, exactly; the keys of today's cards are RSA (RFC 7515 §4.1)."""
+    return {"alg": "RS256", "typ": purpose.typ}
+
+
+def named_certificates(certificates: Iterable[JpkiCertificate]) -> Mapping[str, str]:
+    """How a linking request names the certificates that it joins.
+
+    Without it two people's cards that sign one request, one with each key, would look like one card.
+    """
+    return {str(certificate.purpose): certificate.thumbprint for certificate in certificates}
+
+
 def prepare(
     purpose: SigningPurpose,
     *,
@@ -95,17 +132,17 @@ def prepare(
     audience: str,
     nonce: bytes,
     issued_at: datetime,
-    alg: str = "RS256",
     text: str | None = None,
     template: str | None = None,
     content: Mapping[str, object] | None = None,
-    extra: Mapping[str, object] | None = None,
+    certificates: Mapping[str, str] | None = None,
 ) -> ToBeSigned:
     """Make the bytes for a card to sign.
 
     :param audience: the exact address that the answer is posted to.
     :param nonce: at least 16 random bytes of this attempt alone.
     :param template: id and version of the template that renders `content` to `text`; a mandate has all three.
+    :param certificates: `named_certificates` of the card that is linked.
     """
     if len(nonce) < 16:
         raise ValueError("a nonce has at least 128 bits")
@@ -118,21 +155,10 @@ def prepare(
         "nonce": b64url_encode(nonce),
         "iat": int(issued_at.timestamp()),
     }
-    optional = {"template": template, "content": content, "text": text}
+    optional = {"template": template, "content": content, "text": text, "certificates": certificates}
     claims |= {name: value for name, value in optional.items() if value is not None}
-    claims |= extra or {}
-    header = {"alg": alg, "typ": purpose.typ}
-    return ToBeSigned(b64url_encode(encode_json(header)), b64url_encode(encode_json(claims)))
-
-
-def _algorithm(certificate: x509.Certificate) -> tuple[VerificationKey, str]:
-    """Dispatch on the certificate's key: RSA today, P-384 on the next generation of cards."""
-    key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        return VerificationKey.from_public_key(key, "RS256"), "RS256"
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return VerificationKey.from_public_key(key, "ES384"), "ES384"
-    raise CardRejected("card.path")
+    header = encode_json(protected_header(purpose))
+    return ToBeSigned(b64url_encode(header), b64url_encode(encode_json(claims)))
 
 
 def _check_signature(container: Flattened, certificate: JpkiCertificate, expecting: SigningPurpose) -> None:
@@ -142,22 +168,20 @@ def _check_signature(container: Flattened, certificate: JpkiCertificate, expecti
         raise CardRejected("card.malformed") from error
     if header.get("typ") != expecting.typ:
         raise CardRejected("card.purpose")
-    key, alg = _algorithm(certificate.x509)
+    public_key, alg = signing_key(certificate.x509)
     if dict(header) != {"alg": alg, "typ": expecting.typ}:
         raise CardRejected("card.malformed")
+    key = VerificationKey.from_public_key(public_key, alg)
     if not key.verifies(container.signing_input, container.signature):
         raise CardRejected("card.signature")
 
 
-def certificate_purpose(purpose: SigningPurpose, certificate: JpkiCertificate) -> Purpose:
-    """Which certificate a purpose is signed with; linking uses both, in one answer."""
-    match purpose:
-        case SigningPurpose.LOGIN:
-            return Purpose.AUTHENTICATION
-        case SigningPurpose.MANDATE:
-            return Purpose.SIGNATURE
-        case SigningPurpose.LINK:
-            return certificate.purpose
+def _check_path(
+    certificate: JpkiCertificate, expecting: SigningPurpose, trust: Trust, at: datetime
+) -> x509.Certificate:
+    if certificate.purpose not in expecting.certificates:
+        raise CardRejected("card.purpose")
+    return check_path(certificate, certificate.purpose, trust, at)
 
 
 def verify_signed_by_card(
@@ -168,8 +192,9 @@ def verify_signed_by_card(
     :param expecting: the purpose of the attempt; a signature for another is refused.
     :param prepared: the bytes made for this attempt; the caller has consumed its challenge already.
     :param now: aware UTC time at which certificate and request must be valid; ±60 s for `iat`.
-    :raises CardRejected: `card.purpose`, `card.bytes`, `card.expired`, `card.signature`, `card.path`,
-        `card.revoked`, `card.status_unavailable`, `card.policy` or `card.malformed`.
+    :raises CardRejected: `card.purpose`, `card.bytes`, `card.expired` for a late answer,
+        `card.certificate_expired`, `card.signature`, `card.path`, `card.revoked`, `card.status_unavailable`,
+        `card.policy` or `card.malformed`.
     Source: 公的個人認証 証明書プロファイル; RFC 7515 §5.2.
     """
     certificate = read_certificate(container.leaf_der)
@@ -180,7 +205,7 @@ def verify_signed_by_card(
     age = now.timestamp() - issued if isinstance(issued, int) else float("inf")
     if not -_CLOCK_SKEW.total_seconds() <= age <= expecting.lifetime.total_seconds():
         raise CardRejected("card.expired")
-    issuer = check_path(certificate, certificate_purpose(expecting, certificate), trust, now)
+    issuer = _check_path(certificate, expecting, trust, now)
     status = check_status(certificate, issuer, trust, now)
     return CardEvidence(certificate, expecting, status, now, container)
 
@@ -195,7 +220,7 @@ def verify_again(
     """
     certificate = read_certificate(container.leaf_der)
     _check_signature(container, certificate, expecting)
-    check_path(certificate, certificate_purpose(expecting, certificate), trust, at)
+    _check_path(certificate, expecting, trust, at)
     try:
         claims = container.claims()
     except ValueError as error:

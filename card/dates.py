@@ -1,18 +1,35 @@
 """Days of a ward, which begin and end in Tokyo, and dates as people read them: 西暦 with 和暦 in Japanese."""
 
 from calendar import monthrange
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 TOKYO: Final = ZoneInfo("Asia/Tokyo")
-_ERAS: Final = (
-    (date(2019, 5, 1), "令和"),
-    (date(1989, 1, 8), "平成"),
-    (date(1926, 12, 25), "昭和"),
-    (date(1912, 7, 30), "大正"),
-    (date(1868, 1, 25), "明治"),
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """An era of the Japanese calendar.
+
+    :param years: Gregorian years that it names; the year of a change belongs to both eras.
+    """
+
+    name: str
+    first: date
+    years: range
+
+
+ERAS: Final[Mapping[str, Era]] = {
+    "5": Era("令和", date(2019, 5, 1), range(2019, 10000)),
+    "4": Era("平成", date(1989, 1, 8), range(1989, 2020)),
+    "3": Era("昭和", date(1926, 12, 25), range(1926, 1990)),
+    "2": Era("大正", date(1912, 7, 30), range(1912, 1927)),
+    "1": Era("明治", date(1868, 1, 25), range(1868, 1913)),
+}
+"""By the digit that certificates write (公的個人認証 証明書プロファイル), the newest first."""
 _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -21,10 +38,10 @@ _MONTHS: Final = (
 
 def era_year(day: date) -> str:
     """The year in the Japanese calendar, such as 令和8年; the first year of an era is 元年."""
-    for first, name in _ERAS:
-        if day >= first:
-            year = day.year - first.year + 1
-            return f"{name}{'元' if year == 1 else year}年"
+    for era in ERAS.values():
+        if day >= era.first:
+            year = day.year - era.first.year + 1
+            return f"{era.name}{'元' if year == 1 else year}年"
     return f"{day.year}年"
 
 

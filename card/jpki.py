@@ -2,14 +2,13 @@
 
 Sources: 利用者クライアント仕様, ISO/IEC 7816-4, and what open clients found out about real cards.
 
-
 Security state survives a disconnect and even the end of the process, so every use ends by selecting another
 application; and selecting the JPKI application again logs out, so one use is one straight run of commands.
 """
 
 import hashlib
 import re
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,12 +31,11 @@ class _Files:
     key: int
     pin: int
     certificate: int
-    ca_certificate: int
 
 
 _FILES: Final = {
-    Purpose.AUTHENTICATION: _Files(key=0x0017, pin=0x0018, certificate=0x000A, ca_certificate=0x000B),
-    Purpose.SIGNATURE: _Files(key=0x001A, pin=0x001B, certificate=0x0001, ca_certificate=0x0002),
+    Purpose.AUTHENTICATION: _Files(key=0x0017, pin=0x0018, certificate=0x000A),
+    Purpose.SIGNATURE: _Files(key=0x001A, pin=0x001B, certificate=0x0001),
 }
 _PIN_SHAPE: Final = {
     Purpose.AUTHENTICATION: re.compile(rb"[0-9]{4}\Z"),
@@ -55,16 +53,20 @@ class JpkiCard:
         self._transport = transport
 
     def __enter__(self) -> "JpkiCard":
-        status, _ = self._send(b"\x00\xa4\x04\x0c" + bytes([len(APPLICATION)]) + APPLICATION)
-        if status != 0x9000:
-            raise Fault("card.not_my_number")
+        self._open()
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
-            self._transport.transmit(_ISSUER_SECURITY_DOMAIN)
-        except Fault:
-            return  # a card that was pulled out has forgotten its state
+        with suppress(Fault):  # a card that was pulled out has forgotten its state
+            self._leave()
+
+    def _open(self) -> None:
+        status, _ = self._send(b"\x00\xa4\x04\x0c" + bytes([len(APPLICATION)]) + APPLICATION)
+        if status != 0x9000:
+            raise Fault("card.not_my_number")
+
+    def _leave(self) -> None:
+        self._transport.transmit(_ISSUER_SECURITY_DOMAIN)
 
     def _send(self, apdu: bytes) -> tuple[int, bytes]:
         answer = self._transport.transmit(apdu)
@@ -84,22 +86,24 @@ class JpkiCard:
 
     def tries_left(self, purpose: Purpose) -> int:
         """How many wrong PINs the card still takes; 0 is blocked."""
-        self._select(_FILES[purpose].pin)
-        status, _ = self._send(b"\x00\x20\x00\x80")
+        status = self._ask_tries(purpose)
+        if status == 0x9000:  # verified by whoever held the card before us, and so it keeps its number back
+            self._leave()
+            self._open()
+            status = self._ask_tries(purpose)
         if status in _BLOCKED:
             return 0
         if status & 0xFFF0 != 0x63C0:
-            _expect(status)
+            raise Fault("card.failed", status=f"{status:04X}")
         return status & 0x000F
+
+    def _ask_tries(self, purpose: Purpose) -> int:
+        self._select(_FILES[purpose].pin)
+        return self._send(b"\x00\x20\x00\x80")[0]
 
     def certificate(self, purpose: Purpose) -> bytes:
         """Read a certificate, DER. The signature certificate opens only after its password."""
         self._select(_FILES[purpose].certificate)
-        return self._read_der()
-
-    def ca_certificate(self, purpose: Purpose) -> bytes:
-        """Read the issuer's certificate as the card keeps it; it is never a trust anchor."""
-        self._select(_FILES[purpose].ca_certificate)
         return self._read_der()
 
     def _read_der(self) -> bytes:
@@ -124,40 +128,36 @@ class JpkiCard:
         return content
 
     def sign(
-        self,
-        purpose: Purpose,
-        pin: bytearray,
-        signing_inputs: Sequence[bytes],
-        *,
-        confirm_last_try: bool = False,
-    ) -> tuple[bytes, list[bytes]]:
-        """Verify the PIN once and sign each input with SHA-256 and PKCS#1 v1.5.
+        self, purpose: Purpose, pin: bytearray, signing_input: bytes, *, confirm_last_try: bool = False
+    ) -> tuple[bytes, bytes]:
+        """Verify the PIN once and sign with SHA-256 and PKCS#1 v1.5.
 
         :param pin: ASCII octets; four digits, or 6 to 16 of A-Z and 0-9. The caller overwrites them
             afterwards.
         :param confirm_last_try: the person knows that one more wrong PIN blocks the card.
-        :returns: the certificate (DER) and one signature per input.
-        :raises Fault: `card.pin_shape` before the card sees it, `card.blocked`, `card.last_try`, or
-            `card.wrong_pin` with `tries_left`.
+        :returns: the certificate (DER) and the signature.
+        :raises Fault: `card.pin_shape` before the card sees it, `card.blocked`, `card.last_try`,
+            `card.wrong_pin` with `tries_left`, or `card.wrong_pin_last` when one is left.
         """
         if _PIN_SHAPE[purpose].match(pin) is None:
-            raise Fault("card.pin_shape", purpose=str(purpose))
+            raise Fault("card.pin_shape")
         tries = self.tries_left(purpose)
         if tries == 0:
-            raise Fault("card.blocked", purpose=str(purpose))
+            raise Fault("card.blocked")
         if tries == 1 and not confirm_last_try:
-            raise Fault("card.last_try", purpose=str(purpose))
-        self._verify(purpose, pin)
+            raise Fault("card.last_try")
+        self._verify(pin)
         certificate = self.certificate(purpose)
         self._select(_FILES[purpose].key)
-        return certificate, [self._sign(signing_input) for signing_input in signing_inputs]
+        return certificate, self._sign(signing_input)
 
-    def _verify(self, purpose: Purpose, pin: bytearray) -> None:
+    def _verify(self, pin: bytearray) -> None:
         status, _ = self._send(b"\x00\x20\x00\x80" + bytes([len(pin)]) + bytes(pin))
         if status in _BLOCKED:
-            raise Fault("card.blocked", purpose=str(purpose))
+            raise Fault("card.blocked")
         if status & 0xFFF0 == 0x63C0:
-            raise Fault("card.wrong_pin", tries_left=status & 0x000F, purpose=str(purpose))
+            left = status & 0x000F
+            raise Fault("card.wrong_pin" if left > 1 else "card.wrong_pin_last", tries_left=left)
         _expect(status)
 
     def _sign(self, signing_input: bytes) -> bytes:

@@ -7,14 +7,20 @@ from typing import Final
 
 from smartcard.CardConnection import CardConnection
 from smartcard.Exceptions import (
-    CardConnectionException,
-    ListReadersException,
+    CardServiceNotFoundException,
+    CardServiceStoppedException,
     NoCardException,
     SmartcardException,
 )
-from smartcard.pcsc.PCSCExceptions import BaseSCardException, EstablishContextException
+from smartcard.pcsc.PCSCExceptions import BaseSCardException
 from smartcard.reader.Reader import Reader as PcscDevice
-from smartcard.scard import SCARD_SHARE_EXCLUSIVE, SCARD_UNPOWER_CARD
+from smartcard.scard import (
+    SCARD_E_NO_SERVICE,
+    SCARD_E_SERVICE_STOPPED,
+    SCARD_E_SHARING_VIOLATION,
+    SCARD_SHARE_EXCLUSIVE,
+    SCARD_UNPOWER_CARD,
+)
 from smartcard.System import readers
 
 from card.faults import Fault
@@ -22,6 +28,21 @@ from card.transport import Transport
 
 _SETTLES_S: Final = 2.0
 _LOOKS_EVERY_S: Final = 0.1
+_ERRORS: Final = (SmartcardException, BaseSCardException)
+_FAULTS: Final = {
+    SCARD_E_NO_SERVICE: "card.service_down",
+    SCARD_E_SERVICE_STOPPED: "card.service_down",
+    SCARD_E_SHARING_VIOLATION: "card.in_use",
+}
+
+
+def _fault(error: SmartcardException | BaseSCardException) -> Fault:
+    """What an error means to the person: pyscard tells most of them apart by their number alone."""
+    if isinstance(error, CardServiceNotFoundException | CardServiceStoppedException):
+        return Fault("card.service_down")
+    if isinstance(error, NoCardException):
+        return Fault("card.no_card")
+    return Fault(_FAULTS.get(error.hresult, "card.removed"))
 
 
 class _PcscTransport:
@@ -31,13 +52,15 @@ class _PcscTransport:
     def transmit(self, apdu: bytes) -> bytes:
         try:
             content, first, second = self._connection.transmit(list(apdu))
-        except (CardConnectionException, BaseSCardException) as error:
+        except NoCardException as error:
             raise Fault("card.removed") from error
+        except _ERRORS as error:
+            raise _fault(error) from error
         return bytes([*content, first, second])
 
 
 class PcscReader:
-    """The first reader with a card in it.
+    """The first reader with a card in it that nobody else holds.
 
     :param name_contains: part of the reader's name, where a PC has several.
     """
@@ -48,7 +71,7 @@ class PcscReader:
     def _devices(self) -> list[PcscDevice]:
         try:
             found = [device for device in readers() if self._name_contains in str(device)]
-        except (EstablishContextException, ListReadersException, BaseSCardException) as error:
+        except _ERRORS as error:
             raise Fault("card.service_down") from error
         if not found:
             raise Fault("card.no_reader")
@@ -58,19 +81,15 @@ class PcscReader:
         """Connect to the first card; one that was just laid down is seen after a moment."""
         until = time.monotonic() + _SETTLES_S
         while True:
+            refusal = Fault("card.no_card")
             for device in self._devices():
-                connection = device.createConnection()
-                try:
-                    connection.connect(mode=SCARD_SHARE_EXCLUSIVE, disposition=SCARD_UNPOWER_CARD)
-                except NoCardException:
-                    _let_go(connection)
-                except SmartcardException as error:
-                    _let_go(connection)
-                    raise Fault("card.removed") from error
-                else:
-                    return connection
+                reached = _connect(device)
+                if not isinstance(reached, Fault):
+                    return reached
+                if reached.code != "card.no_card":
+                    refusal = reached
             if time.monotonic() >= until:
-                raise Fault("card.no_card")
+                raise refusal
             time.sleep(_LOOKS_EVERY_S)
 
     @contextmanager
@@ -79,10 +98,22 @@ class PcscReader:
         connection = self._reach()
         try:
             yield _PcscTransport(connection)
-        except SmartcardException as error:
-            raise Fault("card.removed") from error
         finally:
             _let_go(connection)
+
+
+def _connect(device: PcscDevice) -> CardConnection | Fault:
+    """Hold the card of one reader, or say why not: another reader may have one."""
+    try:
+        connection = device.createConnection()
+    except _ERRORS:  # no context could be had of the service
+        return Fault("card.service_down")
+    try:
+        connection.connect(mode=SCARD_SHARE_EXCLUSIVE, disposition=SCARD_UNPOWER_CARD)
+    except _ERRORS as error:
+        _let_go(connection)
+        return _fault(error)
+    return connection
 
 
 def _let_go(connection: CardConnection) -> None:

@@ -1,17 +1,18 @@
 """What a provider asks of a bridge: a JWS signed by the issuer's request key (after RFC 9101).
 
 The request key is of its own, so that rotating token keys breaks no bridge. The bridge answers by a form
-POST to `response_uri` with `state` and one `container` per item, in order; or with `state` and `error`.
+POST of `state` and `container` to `response_uri`. It signs nothing that it has not read: the bytes belong to
+the request's own issuer, address and purpose, and the text it shows is the one that they hold.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from card.certificates import Purpose
-from card.container import SigningPurpose, ToBeSigned
+from card.container import SigningPurpose, ToBeSigned, protected_header, refuse_controls
 from card.faults import Fault
 from card.jose import (
     KeySet,
@@ -27,13 +28,25 @@ TYP: Final = "dairi-card-request+jwt"
 AUDIENCE: Final = "dairi-bridge"
 MAX_BYTES: Final = 65536
 _REQUIRED: Final = (
-    "iss", "issuer_name", "response_uri", "cancel_uri", "purpose", "state", "items", "challenge", "iat", "jti"
+    "iss", "issuer_name", "response_uri", "cancel_uri", "purpose", "state", "protected", "payload",
+    "challenge", "iat", "jti",
 )  # fmt: skip
+
+
+class RequestRefused(Fault):
+    """The bridge does not obey a request.
+
+    :param cancel_uri: the way back, where the request is truly its issuer's.
+    """
+
+    def __init__(self, code: str, cancel_uri: str | None = None) -> None:
+        super().__init__(code)
+        self.cancel_uri = cancel_uri
 
 
 @dataclass(frozen=True, slots=True)
 class RequestItem:
-    """One signature that is asked for, and which of the card's keys makes it."""
+    """The signature that is asked for, and which of the card's keys makes it."""
 
     certificate: Purpose
     to_be_signed: ToBeSigned
@@ -45,8 +58,9 @@ class CardRequest:
 
     :param issuer_name: who asks, per locale; shown above everything else.
     :param response_uri: where the answer is posted, equal to the `aud` of what is signed.
-    :param cancel_uri: where the person goes who changes her mind.
-    :param text: what is signed, per locale, where a person decides something.
+    :param cancel_uri: where the person goes who changes her mind; a page of the same origin.
+    :param items: one signature; a linking request, which takes two, is not for a bridge.
+    :param text: where a person decides something, the payload's `text`, under the locale it is written in.
     """
 
     issuer: str
@@ -55,17 +69,21 @@ class CardRequest:
     cancel_uri: str
     purpose: SigningPurpose
     state: str
-    items: tuple[RequestItem, ...]
+    items: tuple[RequestItem]
     issued_at: datetime
     expires_at: datetime
     request_id: str
     text: Mapping[str, str] | None = None
 
     @property
-    def challenge(self) -> str:
-        """SHA-256 over everything to be signed, base64url."""
-        joined = b"\n".join(item.to_be_signed.signing_input for item in self.items)
-        return b64url_encode(hashlib.sha256(joined).digest())
+    def to_be_signed(self) -> ToBeSigned:
+        """The bytes that the provider made."""
+        return self.items[0].to_be_signed
+
+    @property
+    def certificate(self) -> Purpose:
+        """Which of the card's keys signs."""
+        return self.items[0].certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +96,11 @@ class EnrolledIssuer:
 
 
 def sign_request(request: CardRequest, signer: Signer) -> str:
-    """Make the compact JWS that the browser carries to the bridge."""
+    """Make the compact JWS that the browser carries to the bridge.
+
+    Of `text` the locale alone travels: the words are those in the payload.
+    """
+    made = request.to_be_signed
     claims: dict[str, object] = {
         "iss": request.issuer,
         "aud": AUDIENCE,
@@ -87,64 +109,44 @@ def sign_request(request: CardRequest, signer: Signer) -> str:
         "cancel_uri": request.cancel_uri,
         "purpose": str(request.purpose),
         "state": request.state,
-        "items": [
-            {
-                "certificate": str(item.certificate),
-                "protected": item.to_be_signed.protected,
-                "payload": item.to_be_signed.payload,
-            }
-            for item in request.items
-        ],
-        "challenge": request.challenge,
+        "protected": made.protected,
+        "payload": made.payload,
+        "challenge": b64url_encode(made.digest),
         "iat": int(request.issued_at.timestamp()),
         "exp": int(request.expires_at.timestamp()),
         "jti": request.request_id,
     }
     if request.text is not None:
-        claims["text"] = dict(request.text)
+        claims["locale"] = next(iter(request.text))
     return sign_compact(claims, signer, typ=TYP)
-
-
-def _texts(value: object) -> Mapping[str, str]:
-    if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
-        raise Fault("bridge.request_invalid")
-    return {str(locale): str(text) for locale, text in value.items()}
-
-
-def _text(claims: Mapping[str, object], name: str) -> str:
-    value = claims.get(name)
-    if not isinstance(value, str) or not value:
-        raise Fault("bridge.request_invalid")
-    return value
-
-
-def _items(value: object) -> tuple[RequestItem, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str) or not 1 <= len(value) <= 2:
-        raise Fault("bridge.request_invalid")
-    items: list[RequestItem] = []
-    for entry in value:
-        if not isinstance(entry, Mapping) or entry.keys() != {"certificate", "protected", "payload"}:
-            raise Fault("bridge.request_invalid")
-        try:
-            purpose = Purpose(_text(entry, "certificate"))
-        except ValueError as error:
-            raise Fault("bridge.request_invalid") from error
-        items.append(RequestItem(purpose, ToBeSigned(_text(entry, "protected"), _text(entry, "payload"))))
-    return tuple(items)
 
 
 def read_request(jws: str, enrolled: Mapping[str, EnrolledIssuer], now: datetime) -> CardRequest:
     """Verify a request at the bridge.
 
-    :raises Fault: `bridge.unknown_issuer`, `bridge.request_invalid`, `bridge.expired` or
-        `bridge.response_uri`.
+    :raises RequestRefused: `bridge.unknown_issuer`, `bridge.request_invalid`, `bridge.expired`,
+        `bridge.response_uri`, or `card.text_controls` for a text that hides characters.
     """
     try:
         claimed = unverified_claims(jws, max_bytes=MAX_BYTES).get("iss")
-        issuer = enrolled.get(claimed) if isinstance(claimed, str) else None
-        if issuer is None:
-            raise Fault("bridge.unknown_issuer")
-        claims = verify_compact(
+    except TokenRejected as refusal:
+        raise RequestRefused("bridge.request_invalid") from refusal
+    issuer = enrolled.get(claimed) if isinstance(claimed, str) else None
+    if issuer is None:
+        raise RequestRefused("bridge.unknown_issuer")
+    claims = _verified(jws, issuer, now)
+    way_back = _way_back(claims, issuer)
+    if way_back is None:
+        raise RequestRefused("bridge.request_invalid")
+    try:
+        return _read(claims, issuer, now)
+    except Fault as refusal:
+        raise RequestRefused(refusal.code, way_back) from refusal
+
+
+def _verified(jws: str, issuer: EnrolledIssuer, now: datetime) -> Mapping[str, object]:
+    try:
+        return verify_compact(
             jws,
             issuer.request_keys,
             typ=TYP,
@@ -155,33 +157,94 @@ def read_request(jws: str, enrolled: Mapping[str, EnrolledIssuer], now: datetime
             max_bytes=MAX_BYTES,
         )
     except TokenRejected as refusal:
-        raise Fault("bridge.expired" if refusal.code == "expired" else "bridge.request_invalid") from refusal
+        if refusal.code != "expired":
+            raise RequestRefused("bridge.request_invalid") from refusal
+        # Its times are judged last: the request is late, and otherwise truly the issuer's.
+        claims = unverified_claims(jws, max_bytes=MAX_BYTES)
+        raise RequestRefused("bridge.expired", _way_back(claims, issuer)) from refusal
+
+
+def _way_back(claims: Mapping[str, object], issuer: EnrolledIssuer) -> str | None:
+    """The issuer's own page that the person came from; an address elsewhere is none (RFC 9700 §4.11)."""
+    uri = claims["cancel_uri"]
+    if not isinstance(uri, str):
+        return None
+    try:
+        asked, pinned = urlsplit(uri), urlsplit(issuer.response_uri)
+    except ValueError:
+        return None
+    return uri if (asked.scheme, asked.netloc) == (pinned.scheme, pinned.netloc) else None
+
+
+def _read(claims: Mapping[str, object], issuer: EnrolledIssuer, now: datetime) -> CardRequest:
     if claims["response_uri"] != issuer.response_uri:
         raise Fault("bridge.response_uri")
-    request = _read(claims, now)
-    if request.challenge != claims["challenge"]:
+    purpose, made = _purpose(claims), ToBeSigned(_text(claims, "protected"), _text(claims, "payload"))
+    shown = _check_bytes(made, purpose, issuer)
+    if claims["challenge"] != b64url_encode(made.digest):
         raise Fault("bridge.request_invalid")
-    return request
+    return CardRequest(
+        issuer=issuer.issuer,
+        issuer_name=_names(claims["issuer_name"]),
+        response_uri=issuer.response_uri,
+        cancel_uri=_text(claims, "cancel_uri"),
+        purpose=purpose,
+        state=_text(claims, "state"),
+        items=(RequestItem(purpose.certificates[0], made),),
+        issued_at=_moment(claims["iat"], now),
+        expires_at=_moment(claims["exp"], now),
+        request_id=_text(claims, "jti"),
+        text=None if shown is None else {_text(claims, "locale"): shown},
+    )
 
 
-def _read(claims: Mapping[str, object], now: datetime) -> CardRequest:
-    issued, expires = claims["iat"], claims["exp"]
-    if not isinstance(issued, int) or not isinstance(expires, int):
-        raise Fault("bridge.request_invalid")
+def _purpose(claims: Mapping[str, object]) -> SigningPurpose:
     try:
         purpose = SigningPurpose(_text(claims, "purpose"))
     except ValueError as error:
         raise Fault("bridge.request_invalid") from error
-    return CardRequest(
-        issuer=_text(claims, "iss"),
-        issuer_name=_texts(claims["issuer_name"]),
-        response_uri=_text(claims, "response_uri"),
-        cancel_uri=_text(claims, "cancel_uri"),
-        purpose=purpose,
-        state=_text(claims, "state"),
-        items=_items(claims["items"]),
-        issued_at=datetime.fromtimestamp(issued, now.tzinfo),
-        expires_at=datetime.fromtimestamp(expires, now.tzinfo),
-        request_id=_text(claims, "jti"),
-        text=_texts(claims["text"]) if "text" in claims else None,
-    )
+    if len(purpose.certificates) != 1:
+        raise Fault("bridge.request_invalid")
+    return purpose
+
+
+def _check_bytes(made: ToBeSigned, purpose: SigningPurpose, issuer: EnrolledIssuer) -> str | None:
+    """Read what the card is about to sign; else an issuer could have anything signed, as any other.
+
+    :returns: the text that it holds.
+    """
+    try:
+        header, claims = made.header(), made.claims()
+    except ValueError as error:
+        raise Fault("bridge.request_invalid") from error
+    own = {"iss": issuer.issuer, "aud": issuer.response_uri, "purpose": str(purpose)}
+    if header != protected_header(purpose) or own != {name: claims.get(name) for name in own}:
+        raise Fault("bridge.request_invalid")
+    if purpose is SigningPurpose.LOGIN and "text" not in claims:
+        return None
+    text = _text(claims, "text")
+    refuse_controls(text)
+    return text
+
+
+def _names(value: object) -> Mapping[str, str]:
+    names = value if isinstance(value, Mapping) else {}
+    if not names or not all(isinstance(name, str) for name in names.values()):
+        raise Fault("bridge.request_invalid")
+    return {str(locale): str(name) for locale, name in names.items()}
+
+
+def _text(claims: Mapping[str, object], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not value:
+        raise Fault("bridge.request_invalid")
+    return value
+
+
+def _moment(value: object, now: datetime) -> datetime:
+    if not isinstance(value, int):
+        raise Fault("bridge.request_invalid")
+    try:
+        return datetime.fromtimestamp(value, now.tzinfo)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Fault("bridge.request_invalid") from error

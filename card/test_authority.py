@@ -24,7 +24,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from card.certificates import TEST_AUTHENTICATION_POLICY, TEST_SIGNATURE_POLICY, Purpose
+from card.certificates import (
+    ATTRIBUTE,
+    TEST_AUTHENTICATION_POLICY,
+    TEST_SIGNATURE_POLICY,
+    CardPublicKey,
+    Purpose,
+)
+from card.dates import ERAS
 from card.revocation import CrlFiles
 from card.trust import Trust
 from card.virtual.card import CardContents, Pin, VirtualCard
@@ -38,13 +45,6 @@ _POLICY: Final = {
     Purpose.SIGNATURE: TEST_SIGNATURE_POLICY,
     Purpose.AUTHENTICATION: TEST_AUTHENTICATION_POLICY,
 }
-_ATTRIBUTE: Final = "1.2.392.200149.8.5.5."
-_ERAS: Final = (
-    (date(2019, 5, 1), "5"),
-    (date(1989, 1, 8), "4"),
-    (date(1926, 12, 25), "3"),
-    (date(1912, 7, 30), "2"),
-)
 _CRL_LIFETIME: Final = timedelta(hours=25)
 
 
@@ -126,7 +126,7 @@ class Root:
         """The root's certificate."""
         return self.certificate.public_bytes(Encoding.DER)
 
-    def leaf(self, holder: Holder, key: rsa.RSAPrivateKey, now: datetime) -> x509.CertificateBuilder:
+    def leaf(self, holder: Holder, key: CardPublicKey, now: datetime) -> x509.CertificateBuilder:
         """Prepare a certificate with the profile of this purpose; a test bends it before it is signed."""
         sign = self.purpose is Purpose.SIGNATURE
         opaque = "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(18))
@@ -138,7 +138,7 @@ class Root:
             x509.CertificateBuilder()
             .subject_name(x509.Name(names))
             .issuer_name(self.certificate.subject)
-            .public_key(key.public_key())
+            .public_key(key)
             .serial_number(secrets.randbits(40) + 1)
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(days=5 * 365))
@@ -149,29 +149,50 @@ class Root:
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False
             )
-            .add_extension(_distribution_point(self.purpose), critical=False)
+            .add_extension(_listed_at(self.purpose), critical=False)
         )
         return builder.add_extension(_attributes(holder), critical=False) if sign else builder
 
 
-def _distribution_point(purpose: Purpose) -> x509.CRLDistributionPoints:
-    """A directory name per municipality, as on real cards: no address that anything could fetch."""
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, "JP"),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "JPKI-TEST"),
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, _UNIT[purpose]),
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "CRL Distribution Points"),
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Tokyo-to"),
-            x509.NameAttribute(NameOID.COMMON_NAME, "Shibuya-ku CRLDP"),
-        ]
+def distribution_point(purpose: Purpose) -> x509.DirectoryName:
+    """A directory name per municipality, as on real cards: no address that anything could fetch.
+
+    Certificates name it, and so does the list that covers them (RFC 5280 §4.2.1.13, §5.2.5).
+    """
+    return x509.DirectoryName(
+        x509.Name(
+            [
+                x509.NameAttribute(NameOID.COUNTRY_NAME, "JP"),
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "JPKI-TEST"),
+                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, _UNIT[purpose]),
+                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "CRL Distribution Points"),
+                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Tokyo-to"),
+                x509.NameAttribute(NameOID.COMMON_NAME, "Shibuya-ku CRLDP"),
+            ]
+        )
     )
-    return x509.CRLDistributionPoints([x509.DistributionPoint([x509.DirectoryName(name)], None, None, None)])
+
+
+def _listed_at(purpose: Purpose) -> x509.CRLDistributionPoints:
+    point = x509.DistributionPoint([distribution_point(purpose)], None, None, None)
+    return x509.CRLDistributionPoints([point])
+
+
+def _scope(purpose: Purpose) -> x509.IssuingDistributionPoint:
+    return x509.IssuingDistributionPoint(
+        full_name=[distribution_point(purpose)],
+        relative_name=None,
+        only_contains_user_certs=False,
+        only_contains_ca_certs=False,
+        only_some_reasons=None,
+        indirect_crl=False,
+        only_contains_attribute_certs=False,
+    )
 
 
 def era_birth_date(birth_date: date) -> str:
     """生年月日 as `EYYYYMMDD`."""
-    era = next((digit for first, digit in _ERAS if birth_date >= first), "1")
+    era = next(digit for digit, era in ERAS.items() if birth_date >= era.first)
     return f"{era}{birth_date:%Y%m%d}"
 
 
@@ -186,7 +207,7 @@ def _attributes(holder: Holder) -> x509.SubjectAlternativeName:
     }
     return x509.SubjectAlternativeName(
         [
-            x509.OtherName(x509.ObjectIdentifier(_ATTRIBUTE + number), UTF8String(value).dump())
+            x509.OtherName(x509.ObjectIdentifier(ATTRIBUTE + number), UTF8String(value).dump())
             for number, value in values.items()
         ]
     )
@@ -239,9 +260,7 @@ class TestAuthority:
         """Trust in this authority's test cards, with its lists checked."""
         return Trust.from_files(self.trust_folder, CrlFiles(self.crl_folder), test_cards=True)
 
-    def issue(
-        self, purpose: Purpose, holder: Holder, key: rsa.RSAPrivateKey, now: datetime
-    ) -> x509.Certificate:
+    def issue(self, purpose: Purpose, holder: Holder, key: CardPublicKey, now: datetime) -> x509.Certificate:
         """Issue one certificate."""
         root = self.roots[purpose]
         return root.leaf(holder, key, now).sign(root.key, SHA256())
@@ -258,7 +277,7 @@ class TestAuthority:
         """Make a card with both certificates."""
         keys = {purpose: new_card_key() for purpose in Purpose}
         leaves = {
-            purpose: self.issue(purpose, holder, keys[purpose], now).public_bytes(Encoding.DER)
+            purpose: self.issue(purpose, holder, keys[purpose].public_key(), now).public_bytes(Encoding.DER)
             for purpose in Purpose
         }
         contents = CardContents(
@@ -295,6 +314,7 @@ class TestAuthority:
                 .issuer_name(root.certificate.subject)
                 .last_update(now)
                 .next_update(now + _CRL_LIFETIME)
+                .add_extension(_scope(purpose), critical=True)
             )
             if path.exists():
                 for entry in x509.load_der_x509_crl(path.read_bytes()):

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
 from card.certificates import (
@@ -22,6 +21,7 @@ from card.certificates import (
     TEST_SIGNATURE_POLICY,
     JpkiCertificate,
     Purpose,
+    signing_key,
 )
 from card.faults import CardRejected
 from card.revocation import RevocationSource, RevocationState, RevocationStatus
@@ -71,11 +71,6 @@ class Trust:
             raise ValueError("every purpose needs a pinned root")
         return cls(anchors, _TEST_POLICIES if test_cards else _POLICIES, revocation)
 
-    @property
-    def accepts_test_cards(self) -> bool:
-        """Whether test cards count, which production refuses."""
-        return not set(self.policies.values()).isdisjoint(_TEST_POLICIES.values())
-
 
 def _issuer(
     certificate: JpkiCertificate, anchors: Iterable[x509.Certificate], now: datetime
@@ -85,11 +80,11 @@ def _issuer(
             continue
         try:
             certificate.x509.verify_directly_issued_by(anchor)
-        except (InvalidSignature, ValueError, TypeError):
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
             continue
         if anchor.not_valid_before_utc <= now <= anchor.not_valid_after_utc:
             return anchor
-        raise CardRejected("card.expired")
+        raise CardRejected("card.certificate_expired")
     raise CardRejected("card.path")
 
 
@@ -106,11 +101,7 @@ def _check_leaf(certificate: JpkiCertificate) -> None:
     usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
     if not usage.digital_signature or usage.key_cert_sign or usage.crl_sign:
         raise CardRejected("card.path")
-    key = leaf.public_key()
-    rsa_2048 = isinstance(key, rsa.RSAPublicKey) and key.key_size == 2048 and key.public_numbers().e == 65537
-    p384 = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1)
-    if not (rsa_2048 or p384):
-        raise CardRejected("card.path")
+    signing_key(leaf)
 
 
 def check_path(
@@ -119,7 +110,7 @@ def check_path(
     """Apply every path rule but revocation.
 
     :returns: the pinned root that issued it.
-    :raises CardRejected: `card.purpose`, `card.policy`, `card.path` or `card.expired`.
+    :raises CardRejected: `card.purpose`, `card.policy`, `card.path` or `card.certificate_expired`.
     """
     if certificate.purpose is not purpose:
         raise CardRejected("card.purpose")
@@ -130,7 +121,7 @@ def check_path(
     _check_leaf(certificate)
     issuer = _issuer(certificate, trust.anchors[purpose], now)
     if not certificate.not_before <= now <= certificate.not_after:
-        raise CardRejected("card.expired")
+        raise CardRejected("card.certificate_expired")
     return issuer
 
 

@@ -1,38 +1,39 @@
 """The bridge's pages: ask for the PIN, sign, and hand the container back to the provider."""
 
-import contextlib
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from card.bridge.form import SigningForm, read_form
-from card.bridge.peers import is_our_user
+from card.bridge.gate import ENTRY, STATIC, Gate
+from card.bridge.sessions import SigningSession, SigningSessions
 from card.certificates import Purpose
 from card.clock import Clock
 from card.faults import FAULTS, Fault
-from card.jose import Flattened
-from card.jpki import JpkiCard
 from card.pages import Pages, Source
-from card.request import MAX_BYTES, CardRequest, EnrolledIssuer, read_request
+from card.pages.forms import read_body, read_posted, see_other
+from card.request import EnrolledIssuer, RequestRefused
+from card.signing import sign_on
 from card.transport import Reader
 from card.virtual.deck import Deck
 
-_MOST_SESSIONS: Final = 64
-_Endpoint = Callable[[Request], Awaitable[Response]]
+_LAST_TRY: Final = frozenset({"card.last_try", "card.wrong_pin_last"})
 
 
 @dataclass
 class Bridge:
-    """The state of one bridge: requests that wait for a PIN, and those seen before.
+    """One user's bridge to one reader.
 
+    :param address: its origin, `http://127.0.0.1:<port>`.
     :param deck: virtual cards to choose from; the sandbox only.
     :param own_user_only: refuse programs of other users of this machine.
     """
@@ -43,117 +44,73 @@ class Bridge:
     address: str
     deck: Deck | None = None
     own_user_only: bool = True
+    _reader_is_used: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
         self.pages = Pages([Source("bridge", "card.bridge")], ["card"])
-        self._waiting: dict[str, CardRequest] = {}
-        self._seen: dict[str, datetime] = {}
+        self.sessions = SigningSessions(self.enrolled, self.clock)
 
-    def open(self, jws: str) -> str:
-        """Take a request in, once.
+    def attempt(self, form: SigningForm) -> None:
+        """Let the card sign, once for each page; a second click waits here for what the first one brings.
 
-        :returns: the token of the page that asks for the PIN.
+        :raises RequestRefused: as `SigningSessions.get`; what the card says stays with the session.
         """
-        now = self.clock.now()
-        request = read_request(jws, self.enrolled, now)
-        self._seen = {jti: until for jti, until in self._seen.items() if until > now}
-        if request.request_id in self._seen:
-            raise Fault("bridge.replayed")
-        self._seen[request.request_id] = request.expires_at
-        while len(self._waiting) >= _MOST_SESSIONS:
-            self._waiting.pop(next(iter(self._waiting)))
-        token = secrets.token_urlsafe(32)
-        self._waiting[token] = request
-        return token
-
-    def waiting(self, token: str) -> CardRequest:
-        """The request of a page."""
-        request = self._waiting.get(token)
-        if request is None:
-            raise Fault("bridge.unknown_session")
-        if self.clock.now() >= request.expires_at:
-            raise Fault("bridge.expired")
-        return request
-
-    def sign(self, token: str, form: SigningForm) -> list[Flattened]:
-        """Sign every item with the card; the page's token is spent by success alone."""
-        request = self.waiting(token)
-        made: list[Flattened] = []
-        with self.reader.connect() as transport:
-            for item in request.items:
-                with JpkiCard(transport) as card:
-                    certificate, (signature,) = card.sign(
-                        item.certificate,
-                        form.pin,
-                        [item.to_be_signed.signing_input],
-                        confirm_last_try=form.confirm,
-                    )
-                made.append(
-                    Flattened(item.to_be_signed.protected, item.to_be_signed.payload, signature, certificate)
+        with self._reader_is_used:
+            session = self.sessions.get(form.session)
+            if not session.spend(form.attempt):
+                return
+            asked = session.request
+            try:
+                session.answer = sign_on(
+                    self.reader,
+                    asked.to_be_signed,
+                    asked.certificate,
+                    form.pin,
+                    confirm_last_try=form.confirm,
                 )
-        self._waiting.pop(token, None)
-        return made
+            except Fault as fault:
+                session.fault = fault
 
     def choose(self, name: str) -> None:
-        """Lay a virtual card on the reader."""
+        """Lay a virtual card on the reader.
+
+        :raises Fault: `card.service_down` when there is no reader or deck any more.
+        """
         if self.deck is None:
-            raise Fault("bridge.unknown_session")
-        with contextlib.suppress(KeyError):
-            self.deck.insert(name)
-
-    # Pages.
-
-    def ask(self, request: Request, token: str, *, fault: Fault | None = None) -> Response:
-        """The PIN page."""
-        asked = self.waiting(token)
-        locale = self.pages.locale(request)
-        names = asked.issuer_name
-        context = {
-            "asked": asked,
-            "issuer_name": names.get(locale) or next(iter(names.values())),
-            "text": None if asked.text is None else asked.text.get(locale) or next(iter(asked.text.values())),
-            "token": token,
-            "password": asked.items[0].certificate is Purpose.SIGNATURE,
-            "error": None if fault is None else self.pages.fault_texts(locale, fault),
-            "confirm": fault is not None and fault.code == "card.last_try",
-            "cards": [] if self.deck is None else self.deck.names(),
-            "inserted": None if self.deck is None else self.deck.inserted(),
-        }
-        status = 200 if fault is None else FAULTS[fault.code].status
-        return self.pages.render(request, "bridge/pin.html", context, status=status, leads_out=True)
-
-
-def _guarded(bridge: Bridge, endpoint: _Endpoint, *, entry: bool) -> _Endpoint:
-    """Refuse whatever is no page of ours or no navigation of this user's own browser.
-
-    The entry takes foreign sites and `Origin: null`, because the request's signature authenticates it;
-    every other page takes our own pages alone, so that nobody can burn a person's tries.
-    """
-
-    async def guarded(request: Request) -> Response:
+            raise Fault("bridge.unknown_page")
         try:
-            _refuse_foreigners(bridge, request, entry=entry)
-            return await endpoint(request)
-        except Fault as fault:
-            return bridge.pages.fault(request, fault, status=FAULTS[fault.code].status)
+            self.deck.insert(name)
+        except KeyError:
+            return  # the page was older than the deck
+        except OSError as error:
+            raise Fault("card.service_down") from error
 
-    return guarded
+    def cards(self) -> Mapping[str, object]:
+        """What the page for choosing a virtual card shows."""
+        if self.deck is None:
+            return {"cards": [], "inserted": None}
+        return {"cards": self.deck.names(), "inserted": self.deck.inserted()}
+
+    def refuse(self, request: Request, fault: Fault) -> Response:
+        """The page of a request that ended, with the way back where it is known."""
+        back = fault.cancel_uri if isinstance(fault, RequestRefused) else None
+        return self.pages.fault(request, fault, status=FAULTS[fault.code].status, back=back)
 
 
-def _refuse_foreigners(bridge: Bridge, request: Request, *, entry: bool) -> None:
-    host = request.headers.get("host", "")
-    if f"http://{host}" != bridge.address:
-        raise Fault("bridge.foreign_page")
-    if request.headers.get("sec-fetch-dest", "document") != "document":
-        raise Fault("bridge.foreign_page")
-    if not entry and request.method == "POST":
-        site = request.headers.get("sec-fetch-site")
-        if site != "same-origin" and not (site is None and request.headers.get("origin") == bridge.address):
-            raise Fault("bridge.foreign_page")
-    if bridge.own_user_only and request.client is not None:
-        server = request.scope.get("server") or ("", 0)
-        if not is_our_user(request.client.port, int(server[1])):
-            raise Fault("bridge.foreign_user")
+def _pin_page(bridge: Bridge, request: Request, handle: str, session: SigningSession) -> Response:
+    locale, asked, fault = bridge.pages.locale(request), session.request, session.fault
+    context = {
+        "asked": asked,
+        "issuer_name": asked.issuer_name.get(locale) or next(iter(asked.issuer_name.values())),
+        "handle": handle,
+        "attempt": session.attempt,
+        "password": asked.certificate is Purpose.SIGNATURE,
+        "error": None if fault is None else bridge.pages.fault_texts(locale, fault),
+        "confirm": fault is not None and fault.code in _LAST_TRY,
+        **bridge.cards(),
+    }
+    status = 200 if fault is None else FAULTS[fault.code].status
+    return bridge.pages.render(request, "bridge/pin.html", context, status=status)
 
 
 def create_bridge(bridge: Bridge) -> Starlette:
@@ -161,52 +118,62 @@ def create_bridge(bridge: Bridge) -> Starlette:
 
     async def enter(request: Request) -> Response:
         if request.method == "POST":
-            async with request.form(max_fields=2, max_part_size=MAX_BYTES) as form:
-                jws = form.get("request")
+            jws = (await read_posted(request)).one("request")
         else:
-            jws = request.query_params.get("request")
-        token = bridge.open(jws if isinstance(jws, str) else "")
-        return RedirectResponse(f"/ask?t={token}", status_code=303)
+            jws = request.query_params.get("request", "")
+        return see_other(f"/ask?t={bridge.sessions.open(jws)}")
 
-    async def ask(request: Request) -> Response:
-        return bridge.ask(request, request.query_params.get("t", ""))
-
-    async def sign(request: Request) -> Response:
-        form = read_form(await request.body())
-        asked = bridge.waiting(form.token)
-        try:
-            containers = await run_in_threadpool(bridge.sign, form.token, form)
-        except Fault as fault:
-            if fault.code == "bridge.unknown_session":
-                raise
-            return bridge.ask(request, form.token, fault=fault)
-        finally:
-            form.forget()
-        context = {"asked": asked, "containers": [container.to_json() for container in containers]}
+    def ask(request: Request) -> Response:
+        handle = request.query_params.get("t", "")
+        session = bridge.sessions.get(handle)
+        if session.answer is None:
+            return _pin_page(bridge, request, handle, session)
+        context = {"asked": session.request, "container": session.answer.to_json()}
         return bridge.pages.render(request, "bridge/onward.html", context, leads_out=True)
 
-    async def choose(request: Request) -> Response:
-        async with request.form(max_fields=3) as form:
-            name, token = form.get("card"), form.get("token")
-        await run_in_threadpool(bridge.choose, str(name))
-        return RedirectResponse(f"/ask?t={token}" if token else "/", status_code=303)
+    async def sign(request: Request) -> Response:
+        form = read_form(await read_body(request))
+        try:
+            await run_in_threadpool(bridge.attempt, form)
+        finally:
+            form.forget()
+        return see_other(f"/ask?t={form.session}")
 
-    async def home(request: Request) -> Response:
-        cards = [] if bridge.deck is None else bridge.deck.names()
-        context = {
-            "issuers": list(bridge.enrolled),
-            "cards": cards,
-            "inserted": None if bridge.deck is None else bridge.deck.inserted(),
-        }
+    async def choose(request: Request) -> Response:
+        posted = await read_posted(request)
+        handle = posted.one("session")
+        await run_in_threadpool(bridge.choose, posted.one("card"))
+        if not handle:
+            return see_other("/")
+        bridge.sessions.get(handle).fault = None
+        return see_other(f"/ask?t={handle}")
+
+    def home(request: Request) -> Response:
+        context = {"issuers": list(bridge.enrolled), **bridge.cards()}
         return bridge.pages.render(request, "bridge/home.html", context)
+
+    def refuse(request: Request, error: Exception) -> Response:
+        if isinstance(error, Fault):
+            return bridge.refuse(request, error)
+        code = "bridge.unknown_page" if _names_no_page(error) else "bridge.request_invalid"
+        return bridge.refuse(request, Fault(code))
 
     return Starlette(
         routes=[
-            Route("/", _guarded(bridge, home, entry=False)),
-            Route("/request", _guarded(bridge, enter, entry=True), methods=["GET", "POST"]),
-            Route("/ask", _guarded(bridge, ask, entry=True)),
-            Route("/sign", _guarded(bridge, sign, entry=False), methods=["POST"]),
-            Route("/card", _guarded(bridge, choose, entry=False), methods=["POST"]),
-            Mount("/static", Pages.static()),
-        ]
+            Route("/", home),
+            Route(ENTRY, enter, methods=["GET", "POST"]),
+            Route("/ask", ask),
+            Route("/sign", sign, methods=["POST"]),
+            Route("/card", choose, methods=["POST"]),
+            Mount(STATIC, Pages.static()),
+        ],
+        middleware=[
+            Middleware(Gate, address=bridge.address, own_user_only=bridge.own_user_only, refuse=bridge.refuse)
+        ],
+        exception_handlers={Fault: refuse, HTTPException: refuse},
     )
+
+
+def _names_no_page(error: Exception) -> bool:
+    """Whether there is no such page, or none to be had that way (RFC 9110 §15.5.5, §15.5.6)."""
+    return isinstance(error, HTTPException) and error.status_code in {404, 405}

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from starlette.applications import Starlette
 
 from card.bridge.app import Bridge, create_bridge
 from card.bridge.enrolment import read_enrolment
@@ -13,6 +14,20 @@ from card.clock import SystemClock
 from card.transport import Reader
 from card.virtual.deck import Deck, DeckClient, InProcessReader, LocalDeck
 from card.virtual.store import load_deck
+
+
+def server_of(program: Starlette, port: int) -> uvicorn.Server:
+    """Serve on loopback alone; no forwarding header is believed, for it would name another user's peer."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            program,
+            host="127.0.0.1",
+            port=port,
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+        )
+    )
 
 
 def bridge(
@@ -53,4 +68,4 @@ def bridge(
             own_user_only=not (any_local_user or os.geteuid() == 0),
         )
     )
-    uvicorn.run(program, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+    server_of(program, port).run()

@@ -6,14 +6,20 @@ That is best effort: the server below has held the same octets, and Python copie
 from dataclasses import dataclass, field
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: None, 0x20: None}
+from card.faults import Fault
+from card.full_width import narrowed
 
 
 @dataclass
 class SigningForm:
-    """What the PIN page posts."""
+    """What the PIN page posts.
 
-    token: str = ""
+    :param session: handle of the request.
+    :param attempt: which page it was.
+    """
+
+    session: str = ""
+    attempt: str = ""
     confirm: bool = False
     pin: bytearray = field(default_factory=bytearray)
 
@@ -24,18 +30,26 @@ class SigningForm:
 
 
 def read_form(body: bytes) -> SigningForm:
-    """Read the form; full-width characters are forgiven, small letters raised: the card does neither."""
+    """Read the form; full-width characters are forgiven, small letters raised: the card does neither.
+
+    :raises Fault: `request.repeated` for a second PIN, which would leave the first one behind.
+    """
     form = SigningForm()
     for pair in body.split(b"&"):
         name, _, value = pair.partition(b"=")
         match name:
-            case b"token":
-                form.token = unquote_plus(value.decode("latin-1"))
+            case b"session":
+                form.session = unquote_plus(value.decode("latin-1"))
+            case b"attempt":
+                form.attempt = unquote_plus(value.decode("latin-1"))
             case b"confirm":
                 form.confirm = value == b"yes"
+            case b"pin" if form.pin:
+                form.forget()
+                raise Fault("request.repeated")
             case b"pin":
                 typed = unquote_to_bytes(value.replace(b"+", b" ")).decode("utf-8", "replace")
-                form.pin = bytearray(typed.translate(_FULL_WIDTH).upper().encode("utf-8"))
+                form.pin = bytearray(narrowed(typed).replace(" ", "").upper().encode("utf-8"))
             case _:
                 continue
     return form

@@ -97,7 +97,7 @@ def verify_compact(
     :param audience: the one exact `aud`, a string; a list is refused, also one that holds it.
     :param required: claims that must be there besides `exp` and `aud`.
     :param leeway_s: seconds of clock skew that `exp` and `nbf` are forgiven.
-    :raises TokenRejected: with what was wrong; times are judged last, so all else about an `expired` one holds.
+    :raises TokenRejected: with what was wrong; times are judged last, so an `expired` one is otherwise right.
     """
     claims = verify_statement(token, keys, typ=typ, max_bytes=max_bytes)
     for name in ("exp", "aud", *required):

@@ -28,6 +28,7 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+_RETRY_LATER: Final = {"Retry-After": "5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Pages:
         status: int = 200,
         leads_out: bool = False,
     ) -> HTMLResponse:
-        """A page in the person's language."""
+        """A page in the person's language; one about something that is down says when to come back."""
         locale = self.locale(request)
 
         def t(key: str, **values: object) -> str:
@@ -114,7 +115,11 @@ class Pages:
         response = HTMLResponse(
             body,
             status_code=status,
-            headers={"Content-Language": locale} | security_headers(leads_out=leads_out),
+            headers={
+                "Content-Language": locale,
+                **security_headers(leads_out=leads_out),
+                **(_RETRY_LATER if status == 503 else {}),
+            },
         )
         if request.query_params.get("lang") in LOCALES:
             response.set_cookie(LANGUAGE_COOKIE, locale, max_age=_ONE_YEAR_S, samesite="lax", httponly=True)

@@ -9,15 +9,20 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 from card.faults import Fault
+from card.jose import strict_json
 from card.transport import Transport
 from card.virtual.card import VirtualCard
 
+_NO_CARD: Final = "no such card"
+_DECK_ANSWERS_S: Final = 10
+"""Laying a card down waits for pcscd to have noticed that the last one is gone."""
+
 
 class Deck(Protocol):
-    """Cards by label."""
+    """Cards by label. One in another process raises `Fault` with `card.service_down` where it is gone."""
 
     def names(self) -> list[str]:
         """Labels of all cards."""
@@ -29,6 +34,7 @@ class Deck(Protocol):
         """Lay a card on the reader, in the place of any other.
 
         :raises KeyError: for a label that the deck lacks.
+        :raises OSError: when there is no reader to lay it on.
         """
 
     def remove(self) -> None:
@@ -64,8 +70,8 @@ class LocalDeck:
             if name == self._inserted:
                 return  # a reader needs a while to see a card that was gone for a moment
             self.remove()
-            self._inserted = name
             self._laid(card)
+            self._inserted = name
 
     def remove(self) -> None:
         """Take the card away; it forgets its security state."""
@@ -105,8 +111,10 @@ class InProcessReader:
         if card is None:
             raise Fault("card.no_card")
         with self._held:
-            yield _InProcessTransport(self._deck, card)
-            card.power_off()
+            try:
+                yield _InProcessTransport(self._deck, card)
+            finally:
+                card.power_off()
 
 
 def _answer(deck: Deck, line: bytes) -> Mapping[str, object]:
@@ -120,7 +128,9 @@ def _answer(deck: Deck, line: bytes) -> Mapping[str, object]:
             case _:
                 pass
     except (ValueError, KeyError):
-        return {"error": "no such card"}
+        return {"error": _NO_CARD}
+    except OSError as error:  # vpcd is gone; whoever asked is told, and the deck goes on
+        return {"error": str(error)}
     return {"names": deck.names(), "inserted": deck.inserted()}
 
 
@@ -164,16 +174,21 @@ class DeckClient:
         self._address = (host, port)
 
     def _ask(self, message: Mapping[str, object]) -> Mapping[str, object]:
-        with (
-            socket.create_connection(self._address, timeout=5) as connection,
-            connection.makefile("rwb") as stream,
-        ):
-            stream.write(json.dumps(message).encode() + b"\n")
-            stream.flush()
-            answer = json.loads(stream.readline())
-        if "error" in answer:
-            raise KeyError(answer["error"])
-        return dict(answer)
+        try:
+            with (
+                socket.create_connection(self._address, timeout=_DECK_ANSWERS_S) as connection,
+                connection.makefile("rwb") as stream,
+            ):
+                stream.write(json.dumps(message).encode() + b"\n")
+                stream.flush()
+                answer = strict_json(stream.readline())
+        except (OSError, ValueError) as error:
+            raise Fault("card.service_down") from error
+        if answer.get("error") == _NO_CARD:
+            raise KeyError(_NO_CARD)
+        if not {"names", "inserted"} <= answer.keys():
+            raise Fault("card.service_down")
+        return answer
 
     def names(self) -> list[str]:
         """Labels of all cards."""

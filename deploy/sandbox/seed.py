@@ -9,14 +9,13 @@ from assurance import counter
 from assurance.counter import LinkedCard
 from assurance.sealed import MasterKeys
 from card.bridge.enrolment import write_enrolment
-from card.certificates import Purpose
+from card.certificates import read_certificate
 from card.clock import SystemClock
-from card.container import CardEvidence, SigningPurpose, ToBeSigned, prepare, verify_signed_by_card
-from card.jose import Flattened, SoftwareSigner
-from card.jpki import JpkiCard
+from card.container import SigningPurpose, named_certificates, prepare, verify_signed_by_card
+from card.jose import SoftwareSigner
 from card.test_authority import Holder, TestAuthority
 from card.virtual.card import VirtualCard
-from card.virtual.deck import InProcessReader, LocalDeck
+from card.virtual.holder import sign_as_holder
 from card.virtual.store import load_deck, save_card, write_private
 from deploy.sandbox.layout import Layout
 from idp.card_requests import answer_uri
@@ -60,34 +59,29 @@ def prepare_folder(layout: Layout) -> TestAuthority:
     return authority
 
 
-def _signed(services: Services, card: VirtualCard, purpose: Purpose, prepared: ToBeSigned) -> CardEvidence:
-    deck = LocalDeck({card.label: card})
-    deck.insert(card.label)
-    pin = bytearray((PIN if purpose is Purpose.AUTHENTICATION else PASSWORD).encode("ascii"))
-    with InProcessReader(deck).connect() as transport, JpkiCard(transport) as jpki:
-        certificate, (signature,) = jpki.sign(purpose, pin, [prepared.signing_input])
-    container = Flattened(prepared.protected, prepared.payload, signature, certificate)
-    return verify_signed_by_card(
-        container,
-        expecting=SigningPurpose.LINK,
-        prepared=prepared,
-        trust=services.trust,
-        now=services.clock.now(),
-    )
-
-
 def _link(services: Services, card: VirtualCard) -> LinkedCard:
+    """Let both keys of a card sign a request that names both of its certificates."""
+    contents, expecting, now = card.contents, SigningPurpose.LINK, services.clock.now()
+    both = (contents.authentication_certificate, contents.signature_certificate)
     prepared = prepare(
-        SigningPurpose.LINK,
+        expecting,
         issuer=services.ward.issuer,
         audience=answer_uri(services),
         nonce=secrets.token_bytes(32),
-        issued_at=services.clock.now(),
+        issued_at=now,
+        certificates=named_certificates(read_certificate(der) for der in both),
     )
-    return LinkedCard(
-        _signed(services, card, Purpose.AUTHENTICATION, prepared),
-        _signed(services, card, Purpose.SIGNATURE, prepared),
+    authentication, signature = (
+        verify_signed_by_card(
+            sign_as_holder(card, prepared, certificate),
+            expecting=expecting,
+            prepared=prepared,
+            trust=services.trust,
+            now=now,
+        )
+        for certificate in expecting.certificates
     )
+    return LinkedCard(authentication, signature)
 
 
 def _cards(folder: Path, holders: tuple[Holder, ...]) -> list[VirtualCard]:

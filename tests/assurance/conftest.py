@@ -1,6 +1,6 @@
 """People registered at the counter by two staff, through the same functions that staff use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 
 import pytest
@@ -12,17 +12,21 @@ from assurance.person import PersonId
 from assurance.sealed import Vault
 from assurance.thresholds import Thresholds, load_thresholds
 from assurance.wards import Ward
-from card.certificates import Purpose
-from card.container import CardEvidence, SigningPurpose, prepare, verify_signed_by_card
-from card.jose import Flattened
-from card.jpki import JpkiCard
+from card.certificates import Purpose, read_certificate
+from card.container import (
+    CardEvidence,
+    SigningPurpose,
+    ToBeSigned,
+    named_certificates,
+    prepare,
+    verify_signed_by_card,
+)
 from card.test_authority import Holder, TestAuthority
 from card.trust import Trust
 from card.virtual.card import VirtualCard
-from card.virtual.deck import InProcessReader, LocalDeck
+from card.virtual.holder import sign_as_holder
 from tests.conftest import NOW
 
-PINS = {Purpose.AUTHENTICATION: b"1234", Purpose.SIGNATURE: b"ABC123"}
 NAMES = ("職員\u3000一郎", "職員\u3000二郎", "職員\u3000三郎", "田中\u3000花子", "田中\u3000由紀")
 
 
@@ -46,18 +50,27 @@ def thresholds() -> Thresholds:
     return load_thresholds()
 
 
-def sign(
-    card: VirtualCard, trust: Trust, certificate: Purpose, purpose: SigningPurpose = SigningPurpose.LINK
-) -> CardEvidence:
-    prepared = prepare(
-        purpose, issuer="https://op.example", audience="https://op.example/a", nonce=b"n" * 16, issued_at=NOW
+def prepared(purpose: SigningPurpose, certificates: Mapping[str, str] | None = None) -> ToBeSigned:
+    return prepare(
+        purpose,
+        issuer="https://op.example",
+        audience="https://op.example/a",
+        nonce=b"n" * 16,
+        issued_at=NOW,
+        certificates=certificates,
     )
-    deck = LocalDeck({"a": card})
-    deck.insert("a")
-    with InProcessReader(deck).connect() as transport, JpkiCard(transport) as jpki:
-        der, (signature,) = jpki.sign(certificate, bytearray(PINS[certificate]), [prepared.signing_input])
-    container = Flattened(prepared.protected, prepared.payload, signature, der)
-    return verify_signed_by_card(container, expecting=purpose, prepared=prepared, trust=trust, now=NOW)
+
+
+def sign(card: VirtualCard, trust: Trust, certificate: Purpose, made: ToBeSigned) -> CardEvidence:
+    purpose = SigningPurpose(str(made.claims()["purpose"]))
+    container = sign_as_holder(card, made, certificate)
+    return verify_signed_by_card(container, expecting=purpose, prepared=made, trust=trust, now=NOW)
+
+
+def linking(card: VirtualCard) -> ToBeSigned:
+    """A linking request that names both certificates of a card."""
+    both = (card.contents.authentication_certificate, card.contents.signature_certificate)
+    return prepared(SigningPurpose.LINK, named_certificates(read_certificate(der) for der in both))
 
 
 @pytest.fixture
@@ -65,7 +78,8 @@ def linked(cards: dict[str, VirtualCard], authority: TestAuthority) -> Callable[
     trust = authority.trust()
 
     def link(name: str) -> LinkedCard:
-        return LinkedCard(*(sign(cards[name], trust, certificate) for certificate in Purpose))
+        made = linking(cards[name])
+        return LinkedCard(*(sign(cards[name], trust, certificate, made) for certificate in Purpose))
 
     return link
 

@@ -18,7 +18,7 @@ from card.container import SigningPurpose
 from card.faults import Fault
 from card.test_authority import TestAuthority
 from card.virtual.card import VirtualCard
-from tests.assurance.conftest import sign
+from tests.assurance.conftest import linking, prepared, sign
 from tests.conftest import NOW
 
 ADDRESS = "hanako@example.jp"
@@ -65,9 +65,10 @@ def test_her_card_logs_her_in_and_signs_for_her_alone(
     authority: TestAuthority,
 ) -> None:
     trust = authority.trust()
-    login = sign(cards["田中花子"], trust, Purpose.AUTHENTICATION, SigningPurpose.LOGIN)
-    signature = sign(cards["田中花子"], trust, Purpose.SIGNATURE, SigningPurpose.MANDATE)
-    stranger = sign(cards["田中由紀"], trust, Purpose.AUTHENTICATION, SigningPurpose.LOGIN)
+    to_log_in, mandate = prepared(SigningPurpose.LOGIN), prepared(SigningPurpose.MANDATE)
+    login = sign(cards["田中花子"], trust, Purpose.AUTHENTICATION, to_log_in)
+    signature = sign(cards["田中花子"], trust, Purpose.SIGNATURE, mandate)
+    stranger = sign(cards["田中由紀"], trust, Purpose.AUTHENTICATION, to_log_in)
     with database.reading() as session:
         assert card_login.log_in(session, vault, ward.code, login).person == hanako
         assert card_login.signer_of(session, vault, ward.code, signature)[0] == hanako
@@ -109,11 +110,41 @@ def test_staff_are_named_once(
         counter.begin_staff(unit, vault, thresholds, three, NOW)
 
 
-def test_two_cards_are_not_one(cards: dict[str, VirtualCard], authority: TestAuthority) -> None:
-    login = sign(cards["田中花子"], authority.trust(), Purpose.AUTHENTICATION, SigningPurpose.LOGIN)
-    link = sign(cards["田中花子"], authority.trust(), Purpose.SIGNATURE)
+def test_a_login_and_a_linking_signature_are_not_one_card(
+    cards: dict[str, VirtualCard], authority: TestAuthority
+) -> None:
+    hanako, trust = cards["田中花子"], authority.trust()
+    login = sign(hanako, trust, Purpose.AUTHENTICATION, prepared(SigningPurpose.LOGIN))
+    link = sign(hanako, trust, Purpose.SIGNATURE, linking(hanako))
     with pytest.raises(Fault, match="cards_differ"):
         LinkedCard(login, link)
+
+
+@pytest.mark.parametrize("named", ["hers", "the other's", "none"])
+def test_two_peoples_cards_that_sign_one_request_are_not_one_card(
+    cards: dict[str, VirtualCard], authority: TestAuthority, named: str
+) -> None:
+    hanako, yuki, trust = cards["田中花子"], cards["田中由紀"], authority.trust()
+    requests = {
+        "hers": linking(hanako),
+        "the other's": linking(yuki),
+        "none": prepared(SigningPurpose.LINK),
+    }
+    pair = [
+        sign(card, trust, certificate, requests[named])
+        for card, certificate in zip((hanako, yuki), Purpose, strict=True)
+    ]
+    with pytest.raises(Fault, match="cards_differ"):
+        LinkedCard(*pair)
+
+
+def test_a_linking_request_without_its_certificates_links_nothing(
+    cards: dict[str, VirtualCard], authority: TestAuthority
+) -> None:
+    made = prepared(SigningPurpose.LINK)
+    pair = [sign(cards["田中花子"], authority.trust(), certificate, made) for certificate in Purpose]
+    with pytest.raises(Fault, match="cards_differ"):
+        LinkedCard(*pair)
 
 
 class TestEmail:

@@ -1,28 +1,34 @@
-"""card.container and card.request: what a card signed counts once, for its purpose, over our bytes alone."""
+"""card.container: what a card signed counts once, for its purpose, over our bytes alone."""
 
 import dataclasses
+import hashlib
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from card.certificates import Purpose
+from card.certificates import Purpose, read_certificate
 from card.container import (
     SigningPurpose,
     ToBeSigned,
+    named_certificates,
     prepare,
     refuse_controls,
     verify_again,
     verify_signed_by_card,
 )
 from card.faults import CardRejected, Fault
-from card.jose import Flattened, KeySet, SoftwareSigner, b64url_encode
-from card.jpki import JpkiCard
-from card.request import CardRequest, EnrolledIssuer, RequestItem, read_request, sign_request
+from card.jose import Flattened, b64url_decode, b64url_encode
+from card.test_authority import TestAuthority
 from card.trust import Trust
 from card.virtual.card import VirtualCard
-from card.virtual.deck import InProcessReader, LocalDeck
-from tests.card.conftest import NOW
+from card.virtual.holder import sign_as_holder
+from tests.card.conftest import HANAKO, NOW
 
 ISSUER = "https://shibuya.id.example"
 ANSWER = ISSUER + "/card/answer"
@@ -39,13 +45,7 @@ def login_bytes(**changes: Any) -> ToBeSigned:
 
 
 def signed(card: VirtualCard, prepared: ToBeSigned, purpose: Purpose = Purpose.AUTHENTICATION) -> Flattened:
-    deck = LocalDeck({"a": card})
-    deck.insert("a")
-    pin = b"1234" if purpose is Purpose.AUTHENTICATION else b"ABC123"
-    with InProcessReader(deck).connect() as transport, JpkiCard(transport) as jpki:
-        certificate, (signature,) = jpki.sign(purpose, bytearray(pin), [prepared.signing_input])
-    made = Flattened(prepared.protected, prepared.payload, signature, certificate)
-    return Flattened.parse(made.to_json())
+    return Flattened.parse(sign_as_holder(card, prepared, purpose).to_json())
 
 
 def refusal(container: Flattened, prepared: ToBeSigned, trust: Trust, **changes: Any) -> str:
@@ -91,10 +91,72 @@ def test_a_mandate_is_signed_with_the_signature_certificate(card: VirtualCard, t
     assert certificate.serial == evidence.certificate.serial
 
 
+def test_the_certificates_of_a_purpose_are_fixed() -> None:
+    certificates = {purpose: purpose.certificates for purpose in SigningPurpose}
+    assert certificates == {
+        SigningPurpose.LOGIN: (Purpose.AUTHENTICATION,),
+        SigningPurpose.MANDATE: (Purpose.SIGNATURE,),
+        SigningPurpose.LINK: (Purpose.AUTHENTICATION, Purpose.SIGNATURE),
+    }
+
+
+@pytest.mark.parametrize("certificate", Purpose)
+def test_a_linking_request_is_signed_with_both_certificates_and_names_them(
+    card: VirtualCard, trust: Trust, certificate: Purpose
+) -> None:
+    both = (card.contents.authentication_certificate, card.contents.signature_certificate)
+    named = named_certificates(read_certificate(der) for der in both)
+    link = login_bytes(purpose=SigningPurpose.LINK, certificates=named)
+    evidence = verify_signed_by_card(
+        signed(card, link, certificate), expecting=SigningPurpose.LINK, prepared=link, trust=trust, now=NOW
+    )
+    claims = evidence.container.claims()["certificates"]
+    assert isinstance(claims, dict)
+    assert claims[certificate] == b64url_encode(hashlib.sha256(evidence.certificate.der).digest())
+
+
 @pytest.mark.parametrize("late", [timedelta(minutes=5, seconds=1), timedelta(seconds=-61)])
 def test_a_request_is_answered_in_its_time(card: VirtualCard, trust: Trust, late: timedelta) -> None:
     prepared = login_bytes()
     assert refusal(signed(card, prepared), prepared, trust, now=NOW + late) == "card.expired"
+
+
+def test_rfc5280_4_1_2_5_an_expired_certificate_is_told_apart_from_a_late_answer(
+    card: VirtualCard, trust: Trust
+) -> None:
+    later = NOW + timedelta(days=5 * 365 + 1)
+    prepared = login_bytes(issued_at=later)
+    assert refusal(signed(card, prepared), prepared, trust, now=later) == "card.certificate_expired"
+
+
+def test_rfc5280_6_3_a_revoked_card_is_refused(tmp_path: Path) -> None:
+    authority = TestAuthority.create(tmp_path, NOW)
+    lost = authority.issue_card(HANAKO, NOW)
+    serial = read_certificate(lost.contents.authentication_certificate).serial
+    authority.revoke(Purpose.AUTHENTICATION, serial, NOW)
+    prepared = login_bytes()
+    assert refusal(signed(lost, prepared), prepared, authority.trust()) == "card.revoked"
+
+
+def test_rfc7518_3_4_a_card_of_the_next_generation_signs_with_p384(
+    authority: TestAuthority, trust: Trust
+) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    leaf = authority.issue(Purpose.AUTHENTICATION, HANAKO, key.public_key(), NOW)
+    header = b64url_encode(b'{"alg":"ES384","typ":"dairi-login+jws"}')
+    prepared = dataclasses.replace(login_bytes(), protected=header)
+    r, s = decode_dss_signature(key.sign(prepared.signing_input, ec.ECDSA(SHA384())))
+    container = Flattened(
+        prepared.protected,
+        prepared.payload,
+        r.to_bytes(48, "big") + s.to_bytes(48, "big"),
+        leaf.public_bytes(Encoding.DER),
+    )
+    evidence = verify_signed_by_card(
+        container, expecting=SigningPurpose.LOGIN, prepared=prepared, trust=trust, now=NOW
+    )
+    assert evidence.certificate.der == leaf.public_bytes(Encoding.DER)
+    assert refusal(container, login_bytes(), trust) == "card.bytes"
 
 
 def test_a_forged_signature_is_refused(card: VirtualCard, trust: Trust) -> None:
@@ -106,7 +168,7 @@ def test_a_forged_signature_is_refused(card: VirtualCard, trust: Trust) -> None:
     assert refusal(forged, prepared, trust) == "card.signature"
 
 
-def test_a_foreign_certificate_on_a_true_signature_is_refused(card: VirtualCard, trust: Trust) -> None:
+def test_another_certificate_on_a_true_signature_is_refused(card: VirtualCard, trust: Trust) -> None:
     prepared = login_bytes()
     container = dataclasses.replace(signed(card, prepared), leaf_der=card.contents.signature_certificate)
     assert refusal(container, prepared, trust) == "card.signature"
@@ -119,6 +181,10 @@ def test_a_foreign_certificate_on_a_true_signature_is_refused(card: VirtualCard,
 def test_the_protected_header_is_exactly_ours(card: VirtualCard, trust: Trust, header: str) -> None:
     prepared = dataclasses.replace(login_bytes(), protected=b64url_encode(header.encode()))
     assert refusal(signed(card, prepared), prepared, trust) == "card.malformed"
+
+
+def test_the_protected_header_is_what_the_module_says() -> None:
+    assert b64url_decode(login_bytes().protected) == b'{"alg":"RS256","typ":"dairi-login+jws"}'
 
 
 def test_a_stale_list_refuses_the_signature_with_503(card: VirtualCard, trust: Trust) -> None:
@@ -140,52 +206,3 @@ def test_names_keep_their_variation_selectors() -> None:
 def test_a_short_nonce_is_a_programming_error() -> None:
     with pytest.raises(ValueError, match="128 bits"):
         login_bytes(nonce=b"short")
-
-
-REQUEST_KEY = SoftwareSigner.generate()
-ENROLLED = {ISSUER: EnrolledIssuer(ISSUER, ANSWER, KeySet([REQUEST_KEY.verification_key()]))}
-
-
-def request(**changes: Any) -> CardRequest:
-    whole = CardRequest(
-        issuer=ISSUER,
-        issuer_name={"ja": "渋谷区", "en": "Shibuya City"},
-        response_uri=ANSWER,
-        cancel_uri=ISSUER + "/login",
-        purpose=SigningPurpose.LOGIN,
-        state="state",
-        items=(RequestItem(Purpose.AUTHENTICATION, login_bytes()),),
-        issued_at=NOW,
-        expires_at=NOW + timedelta(minutes=5),
-        request_id="one",
-    )
-    return dataclasses.replace(whole, **changes)
-
-
-def test_the_bridge_reads_what_the_provider_signed() -> None:
-    asked = request(text={"ja": "文"})
-    assert read_request(sign_request(asked, REQUEST_KEY), ENROLLED, NOW) == asked
-
-
-@pytest.mark.parametrize(
-    ("asked", "signer", "code"),
-    [
-        (request(issuer="https://evil.example"), REQUEST_KEY, "bridge.unknown_issuer"),
-        (request(), SoftwareSigner.generate(), "bridge.request_invalid"),
-        (request(expires_at=NOW), REQUEST_KEY, "bridge.expired"),
-        (request(response_uri="https://evil.example/answer"), REQUEST_KEY, "bridge.response_uri"),
-        (request(items=()), REQUEST_KEY, "bridge.request_invalid"),
-        (request(state=""), REQUEST_KEY, "bridge.request_invalid"),
-    ],
-    ids=["issuer", "key", "expiry", "address", "nothing to sign", "no state"],
-)
-def test_the_bridge_is_no_signing_oracle(asked: CardRequest, signer: SoftwareSigner, code: str) -> None:
-    with pytest.raises(Fault) as refused:
-        read_request(sign_request(asked, signer), ENROLLED, NOW)
-    assert refused.value.code == code
-
-
-@pytest.mark.parametrize("junk", ["", "a.b.c", "x" * 70000])
-def test_the_bridge_refuses_what_is_no_request(junk: str) -> None:
-    with pytest.raises(Fault, match=r"bridge\.request_invalid"):
-        read_request(junk, ENROLLED, NOW)

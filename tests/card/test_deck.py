@@ -1,13 +1,17 @@
 """card.virtual: the deck, in this process and over loopback, and cards that survive a restart."""
 
+import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
+from card.faults import Fault
 from card.virtual.card import VirtualCard
 from card.virtual.deck import DeckClient, DeckServer, LocalDeck
 from card.virtual.store import load_deck, save_card
+from card.virtual.vpcd import VpcdError
 
 
 def test_a_deck_is_moved_from_another_process(card: VirtualCard) -> None:
@@ -23,6 +27,48 @@ def test_a_deck_is_moved_from_another_process(card: VirtualCard) -> None:
         client.remove()
         assert client.inserted() is None
     assert laid == [card.label, None]
+
+
+def test_a_deck_whose_reader_is_gone_says_so_and_goes_on(card: VirtualCard) -> None:
+    readers = [VpcdError("no virtual reader")]
+
+    def lay(now: VirtualCard | None) -> None:
+        if now is not None and readers:
+            raise readers.pop()
+
+    deck = LocalDeck({"花子": card}, lay)
+    with DeckServer(deck, "127.0.0.1", 0) as server:
+        client = DeckClient("127.0.0.1", server.port)
+        with pytest.raises(Fault, match=r"card\.service_down"):
+            client.insert("花子")
+        assert client.inserted() is None
+        client.insert("花子")
+        assert client.inserted() == "花子"
+
+
+def test_a_deck_that_is_gone_is_a_fault(card: VirtualCard) -> None:
+    with DeckServer(LocalDeck({"花子": card}), "127.0.0.1", 0) as server:
+        client = DeckClient("127.0.0.1", server.port)
+    for ask in (client.names, client.inserted, client.remove, lambda: client.insert("花子")):
+        with pytest.raises(Fault, match=r"card\.service_down"):
+            ask()
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense\n", b"[]\n", b"{}\n"])
+def test_an_answer_that_is_no_decks_is_a_fault(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(Fault, match=r"card\.service_down"):
+            DeckClient("127.0.0.1", server.getsockname()[1]).names()
+        thread.join()
 
 
 def test_a_card_keeps_its_keys_and_its_spent_tries(card: VirtualCard, tmp_path: Path) -> None:

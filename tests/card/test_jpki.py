@@ -9,17 +9,17 @@ from card.faults import Fault
 from card.jpki import JpkiCard
 from card.virtual.card import VirtualCard
 from card.virtual.deck import InProcessReader, LocalDeck
+from card.virtual.holder import lay_down
 
 PIN, PASSWORD = b"1234", b"ABC123"
+OPEN = bytes.fromhex("00A4040C0AD392F000260100000001")
+SELECT_PIN, SELECT_KEY = bytes.fromhex("00A4020C020018"), bytes.fromhex("00A4020C020017")
+VERIFY, SIGN = b"\x00\x20\x00\x80\x04" + PIN, bytes.fromhex("802A0080") + b"\x01a\x00"
 
 
-def sign(
-    card: VirtualCard, purpose: Purpose, pin: bytes, *, confirm: bool = False
-) -> tuple[bytes, list[bytes]]:
-    deck = LocalDeck({card.label: card})
-    deck.insert(card.label)
-    with InProcessReader(deck).connect() as transport, JpkiCard(transport) as jpki:
-        return jpki.sign(purpose, bytearray(pin), [b"abc", b"def"], confirm_last_try=confirm)
+def sign(card: VirtualCard, purpose: Purpose, pin: bytes, *, confirm: bool = False) -> tuple[bytes, bytes]:
+    with lay_down(card).connect() as transport, JpkiCard(transport) as jpki:
+        return jpki.sign(purpose, bytearray(pin), b"abc", confirm_last_try=confirm)
 
 
 def fault(card: VirtualCard, purpose: Purpose, pin: bytes, *, confirm: bool = False) -> Fault:
@@ -32,10 +32,9 @@ def fault(card: VirtualCard, purpose: Purpose, pin: bytes, *, confirm: bool = Fa
 def test_both_keys_sign_and_the_certificate_verifies_it(
     card: VirtualCard, purpose: Purpose, pin: bytes
 ) -> None:
-    der, signatures = sign(card, purpose, pin)
+    der, signature = sign(card, purpose, pin)
     key = read_certificate(der).x509.public_key()
-    for signature, signed in zip(signatures, (b"abc", b"def"), strict=True):
-        key.verify(signature, signed, PKCS1v15(), SHA256())  # type: ignore[union-attr, call-arg] # an RSA key
+    key.verify(signature, b"abc", PKCS1v15(), SHA256())  # type: ignore[union-attr, call-arg] # an RSA key
 
 
 def test_a_wrong_pin_says_how_many_tries_are_left_and_a_right_one_resets_them(card: VirtualCard) -> None:
@@ -50,6 +49,11 @@ def test_the_last_try_needs_the_persons_word(card: VirtualCard) -> None:
     assert fault(card, Purpose.AUTHENTICATION, b"0000").code == "card.last_try"
     assert card.contents.pin.tries_left == 1
     sign(card, Purpose.AUTHENTICATION, PIN, confirm=True)
+
+
+def test_the_wrong_pin_before_the_last_try_is_told_apart(card: VirtualCard) -> None:
+    told = [fault(card, Purpose.AUTHENTICATION, b"0000").code for _ in range(2)]
+    assert told == ["card.wrong_pin", "card.wrong_pin_last"]
 
 
 def test_a_blocked_card_stays_blocked_also_for_the_right_pin(card: VirtualCard) -> None:
@@ -72,26 +76,69 @@ def test_what_is_no_pin_costs_no_try(card: VirtualCard, pin: bytes) -> None:
 
 
 def test_the_signature_certificate_is_closed_before_its_password(card: VirtualCard) -> None:
-    deck = LocalDeck({"a": card})
-    deck.insert("a")
-    with InProcessReader(deck).connect() as transport, JpkiCard(transport) as jpki:
+    with lay_down(card).connect() as transport, JpkiCard(transport) as jpki:
         assert read_certificate(jpki.certificate(Purpose.AUTHENTICATION)).attributes is None
         with pytest.raises(Fault, match=r"card\.failed"):
             jpki.certificate(Purpose.SIGNATURE)
 
 
 def test_selecting_the_application_again_logs_out(card: VirtualCard) -> None:
-    select = bytes.fromhex("00A4040C0AD392F000260100000001")
-    for apdu in (select, bytes.fromhex("00A4020C020018"), b"\x00\x20\x00\x80\x04" + PIN):
+    for apdu in (OPEN, SELECT_PIN, VERIFY):
         assert card.process(apdu) == b"\x90\x00"
-    card.process(select)
-    card.process(bytes.fromhex("00A4020C020017"))
-    assert card.process(bytes.fromhex("802A0080") + b"\x01a\x00") == b"\x69\x82"
+    card.process(OPEN)
+    card.process(SELECT_KEY)
+    assert card.process(SIGN) == b"\x69\x82"
+
+
+class ChattyCard:
+    """A real card that answers an empty VERIFY with 9000 while its PIN is verified (reference §1.2)."""
+
+    def __init__(self, card: VirtualCard) -> None:
+        self._card = card
+        self._verified = False
+
+    def transmit(self, apdu: bytes) -> bytes:
+        if apdu == b"\x00\x20\x00\x80" and self._verified:
+            return b"\x90\x00"
+        answer = self._card.process(apdu)
+        if apdu == VERIFY:
+            self._verified = answer == b"\x90\x00"
+        elif apdu[:3] == b"\x00\xa4\x04":
+            self._verified = False
+        return answer
+
+
+def test_iso7816_4_11_6_6_a_verified_card_is_not_taken_for_a_blocked_one(card: VirtualCard) -> None:
+    transport = ChattyCard(card)
+    with JpkiCard(transport) as jpki:
+        for apdu in (SELECT_PIN, VERIFY):
+            assert transport.transmit(apdu) == b"\x90\x00"
+        assert jpki.tries_left(Purpose.AUTHENTICATION) == 3
+        transport.transmit(SELECT_KEY)
+        assert transport.transmit(SIGN) == b"\x69\x82"
+        assert len(jpki.sign(Purpose.AUTHENTICATION, bytearray(PIN), b"abc")[1]) == 256
+
+
+def test_a_card_that_never_says_its_tries_is_told(card: VirtualCard) -> None:
+    class Stubborn(ChattyCard):
+        def transmit(self, apdu: bytes) -> bytes:
+            return b"\x90\x00" if apdu == b"\x00\x20\x00\x80" else super().transmit(apdu)
+
+    with JpkiCard(Stubborn(card)) as jpki, pytest.raises(Fault, match=r"card\.failed"):
+        jpki.tries_left(Purpose.AUTHENTICATION)
+
+
+def test_a_reader_cuts_the_power_also_after_a_failure(card: VirtualCard) -> None:
+    with pytest.raises(ValueError, match="in the middle"), lay_down(card).connect() as transport:
+        for apdu in (OPEN, SELECT_PIN, VERIFY, SELECT_KEY):
+            transport.transmit(apdu)
+        raise ValueError("in the middle")
+    assert card.process(SELECT_KEY) == b"\x6a\x82"
 
 
 def test_the_use_ends_by_leaving_the_application(card: VirtualCard) -> None:
     sign(card, Purpose.AUTHENTICATION, PIN)
-    assert card.process(bytes.fromhex("00A4020C020017")) == b"\x6a\x82"
+    assert card.process(SELECT_KEY) == b"\x6a\x82"
 
 
 def test_a_card_pulled_out_is_told(card: VirtualCard) -> None:
@@ -123,7 +170,7 @@ def test_the_virtual_card_answers_true_status_words(card: VirtualCard, apdu: str
 
 
 def test_reading_past_the_end_of_a_file_is_6b00(card: VirtualCard) -> None:
-    card.process(bytes.fromhex("00A4040C0AD392F000260100000001"))
+    card.process(OPEN)
     card.process(bytes.fromhex("00A4020C02000A"))
     assert card.process(bytes.fromhex("00B07FFF00")) == b"\x6b\x00"
     assert card.process(bytes.fromhex("00B0000004"))[:2] == b"\x30\x82"

@@ -4,7 +4,9 @@ Pyscard, and OpenSC's own JPKI driver, which we did not write.
 """
 
 import os
+import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -91,9 +93,9 @@ def opensc_module() -> str:
 def test_pyscard_signs_through_pcscd(laid: VirtualCard) -> None:
     with PcscReader().connect() as transport, JpkiCard(transport) as card:
         assert card.tries_left(Purpose.AUTHENTICATION) == 3
-        certificate, signatures = card.sign(Purpose.AUTHENTICATION, bytearray(b"1234"), [b"abc"])
+        certificate, signature = card.sign(Purpose.AUTHENTICATION, bytearray(b"1234"), b"abc")
     assert certificate == laid.contents.authentication_certificate
-    assert len(signatures[0]) == 256
+    assert len(signature) == 256
 
 
 def test_opensc_lists_four_certificates_and_two_pins(laid: VirtualCard) -> None:
@@ -136,7 +138,14 @@ def test_dairi_verifies_what_opensc_signed(
 def test_the_command_shows_the_card(laid: VirtualCard) -> None:
     shown = CliRunner().invoke(app, ["show"])
     assert shown.exit_code == 0, shown.output
-    assert "3 tries left" in shown.output
+    assert re.search(r"tries left for the PIN +3\n", shown.output)
+    assert re.search(r"tries left for the signature password +5\n", shown.output)
+
+
+def test_a_card_that_another_program_holds_is_told(laid: VirtualCard) -> None:
+    with PcscReader().connect(), pytest.raises(Fault) as told, PcscReader().connect():
+        raise AssertionError("one card, one holder")
+    assert told.value.code == "card.in_use"
 
 
 def test_a_card_pulled_out_in_the_middle_is_told(laid: VirtualCard, deck: LocalDeck) -> None:
@@ -157,3 +166,19 @@ def test_a_reader_by_another_name_is_no_reader(service: None) -> None:
     with pytest.raises(Fault) as told, PcscReader("No Such Reader").connect():
         raise AssertionError("no reader, no transport")
     assert told.value.code == "card.no_reader"
+
+
+def test_a_service_that_is_down_is_told_in_a_sentence(tmp_path: Path) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", "from card.commands import app; app()", "show"],
+        env={**os.environ, "PCSCLITE_CSOCK_NAME": str(tmp_path / "nobody")},
+        capture_output=True,
+        check=False,
+        timeout=60,
+        text=True,
+    )
+    assert shown.returncode == 1
+    assert shown.stderr.splitlines() == [
+        "The smart card service is not running.",
+        "Restart the computer, or ask its administrator to start pcscd.",
+    ]

@@ -17,17 +17,15 @@ from assurance.evidence import CardAuthentication, EmailCode, Evidence
 from assurance.identifiers import IdentifierKind
 from assurance.person import PersonId
 from card.dates import ward_day
-from card.jose import Flattened
-from card.jpki import JpkiCard
 from card.request import EnrolledIssuer, read_request
 from card.virtual.card import VirtualCard
-from card.virtual.deck import InProcessReader, LocalDeck
+from card.virtual.holder import sign_as_holder
 from delegation.tables import GrantRow
 from idp import sessions
 from idp.card_requests import answer_uri
 from idp.keys import KeyPurpose
 from idp.services import Services
-from tests.assurance.conftest import PINS, authority, cards, linked, staff, thresholds
+from tests.assurance.conftest import authority, cards, linked, staff, thresholds
 from tests.idp.conftest import KeptMail, app, mail, new_system, portal, services
 
 __all__ = [
@@ -85,13 +83,7 @@ class Resident:
             self.services.keys.key_set(KeyPurpose.REQUEST),
         )
         asked = read_request(jws, {pinned.issuer: pinned}, self.services.clock.now())
-        (item,) = asked.items
-        deck = LocalDeck({"card": card or self.card})
-        deck.insert("card")
-        pin = bytearray(PINS[item.certificate])
-        with InProcessReader(deck).connect() as transport, JpkiCard(transport) as jpki:
-            der, (signature,) = jpki.sign(item.certificate, pin, [item.to_be_signed.signing_input])
-        made = Flattened(item.to_be_signed.protected, item.to_be_signed.payload, signature, der)
+        made = sign_as_holder(card or self.card, asked.to_be_signed, asked.certificate)
         form = {"state": asked.state, "container": made.to_json()}
         brought = self.http.post("/card/answer", data=form, headers={"origin": "null"})
         return self.http.get(brought.headers["location"])
