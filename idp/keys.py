@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -87,6 +88,25 @@ def key_rows(session: Session, ward: WardCode) -> Sequence[SigningKeyRow]:
     ).all()
 
 
+def read_log_keys(session: Session, vault: Vault, ward: WardCode) -> list[Ed25519PrivateKey]:
+    """The keys of a ward's log as they are; where there are none, none is made."""
+    found = (
+        load_pem_private_key(
+            vault.open_for("signing-key", row.sealed, f"{ward}/{row.kid}").encode("ascii"), None
+        )
+        for row in key_rows(session, ward)
+        if row.purpose == KeyPurpose.LOG
+    )
+    return [key for key in found if isinstance(key, Ed25519PrivateKey)]
+
+
+def _let_nobody_else_make_keys(unit: Unit) -> None:
+    """Two processes at their first start end with one ring; on SQLite the unit's own lock sees to that."""
+    connection = unit.session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("LOCK TABLE signing_key IN SHARE ROW EXCLUSIVE MODE"))
+
+
 def load_keys(database: Database, vault: Vault, ward: WardCode, now: datetime) -> KeyRing:
     """Read a ward's keys; a purpose that has none gets its first."""
     signers: dict[KeyPurpose, list[SoftwareSigner]] = {
@@ -94,6 +114,7 @@ def load_keys(database: Database, vault: Vault, ward: WardCode, now: datetime) -
     }
     log: Ed25519PrivateKey | None = None
     with database.writing(ward) as unit:
+        _let_nobody_else_make_keys(unit)
         for row in key_rows(unit.session, ward):
             pem = vault.open_for("signing-key", row.sealed, f"{ward}/{row.kid}").encode("ascii")
             if row.purpose == KeyPurpose.LOG:

@@ -1,92 +1,72 @@
 """Writing leaves, as the last statements of the transaction that they record."""
 
 import json
-from base64 import b64encode
 from collections import defaultdict
-from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from assurance.database import table_of
+from assurance.database import Database, StorageUnavailable, table_of
 from assurance.events import Event, EventName
-from assurance.person import PersonId, new_id
+from assurance.person import PersonId
 from assurance.sealed import Cipher, Vault
 from assurance.wards import WardCode
-from card.jose.compact import encode_json
+from delegation.audit.closing import Writers
+from delegation.audit.leaf import Values, Writer, next_leaf, place_of
 from delegation.audit.tables import LeafRow, PartRow
-from delegation.audit.tree import leaf_hash
 
-_STATE: Final = "dairi.audit"
-_PERSON: Final = "audit-person"
+_KNOWN: Final = "dairi.audit.known"
+_MOVED: Final = "dairi.audit.moved"
+PERSON: Final = "audit-person"
 
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """One connection's writer in one ward.
-
-    :param counter: of its last leaf.
-    :param previous: hash of that leaf.
-    """
-
-    id: str
-    counter: int
-    previous: bytes
-
-
-def leaf_content(event: Event, writer: Writer, parts: Sequence[bytes]) -> bytes:
-    """What is hashed: nothing in it is a person's or grant's id."""
-    return encode_json(
-        {
-            "v": 1,
-            "ward": event.ward,
-            "event": str(event.name),
-            "at": event.at.isoformat(),
-            "writer": writer.id,
-            "counter": writer.counter + 1,
-            "previous": writer.previous.hex(),
-            "clear": dict(event.clear),
-            "parts": [b64encode(part).decode("ascii") for part in parts],
-        }
-    )
-
-
-def place_of(writer: str, counter: int, position: int) -> str:
-    """What a sealed part is bound to."""
-    return f"{writer}/{counter}/{position}"
+Ciphers = Mapping[tuple[WardCode, PersonId], Cipher]
 
 
 class AuditRecorder:
-    """The recorder of a deployment."""
+    """The recorder of a deployment.
+
+    :ivar writers: those of this process whose last leaf is known to be committed.
+    """
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
+        self.writers = Writers()
 
     def write(
         self, connection: Connection, events: Sequence[Event], writer: MutableMapping[Any, Any]
     ) -> None:
-        """Add one leaf per event; counters advance only when the commit is known."""
-        state: dict[str, dict[str, Writer]] = writer.setdefault(_STATE, {"known": {}, "pending": {}})
-        state["pending"] = dict(state["known"])
+        """Add one leaf per event.
+
+        A connection's writers are taken from it and given back by `committed` alone: whatever else happens,
+        its next leaf is another writer's first.
+
+        :raises StorageUnavailable: when another process closed the writer, which `closing` makes unlikely;
+            nothing was written, and the next try has a new writer.
+        """
+        known: dict[WardCode, Writer] = writer.pop(_KNOWN, {})
+        moved: dict[WardCode, Writer] = {}
         ciphers = self._ciphers(connection, events)
-        leaves, parts = list[dict[str, Any]](), list[dict[str, Any]]()
+        leaves, parts = list[Values](), list[Values]()
         for event in events:
-            if event.ward not in state["pending"]:
-                fresh = Writer(new_id(), -1, b"")
+            current = moved.get(event.ward) or self.writers.going_on(known.get(event.ward), event.at)
+            if current is None:
                 opened = Event(EventName.WRITER_OPENED, event.ward, event.at)
-                state["pending"][event.ward] = self._add(opened, fresh, {}, leaves, parts)
-            state["pending"][event.ward] = self._add(
-                event, state["pending"][event.ward], ciphers, leaves, parts
-            )
-        connection.execute(sa.insert(table_of(LeafRow)), leaves)
+                row, current = next_leaf(opened, Writer.fresh(event.ward, event.at))
+                leaves.append(row)
+            sealed = self._seal(event, current, ciphers, parts)
+            row, moved[event.ward] = next_leaf(event, current, sealed)
+            leaves.append(row)
+        try:
+            connection.execute(sa.insert(table_of(LeafRow)), leaves)
+        except sa.exc.IntegrityError as error:
+            raise StorageUnavailable from error
         if parts:
             connection.execute(sa.insert(table_of(PartRow)), parts)
+        writer[_MOVED] = known, moved
 
-    def _ciphers(
-        self, connection: Connection, events: Sequence[Event]
-    ) -> dict[tuple[WardCode, PersonId], Cipher]:
+    def _ciphers(self, connection: Connection, events: Sequence[Event]) -> Ciphers:
         concerned: dict[WardCode, set[PersonId]] = defaultdict(set)
         for event in events:
             concerned[event.ward].update(event.concerning)
@@ -96,56 +76,39 @@ class AuditRecorder:
             for person, cipher in self._vault.ciphers(connection, ward, people).items()
         }
 
-    def _add(
-        self,
-        event: Event,
-        writer: Writer,
-        ciphers: dict[tuple[WardCode, PersonId], Cipher],
-        leaves: list[dict[str, Any]],
-        parts: list[dict[str, Any]],
-    ) -> Writer:
+    def _seal(self, event: Event, writer: Writer, ciphers: Ciphers, parts: list[Values]) -> list[bytes]:
         counter, sealed = writer.counter + 1, list[bytes]()
         for person, told in event.concerning.items():
             cipher = ciphers.get((event.ward, person))
             if cipher is None:  # erased: nothing more is written about them
                 continue
-            position = len(sealed)
-            sealed.append(
-                cipher.seal(
-                    json.dumps(dict(told), ensure_ascii=False),
-                    table="audit_leaf",
-                    column="part",
-                    row=place_of(writer.id, counter, position),
-                )
-            )
+            place = place_of(writer.id, counter, len(sealed))
             parts.append(
                 {
                     "ward": event.ward,
                     "writer": writer.id,
                     "counter": counter,
-                    "position": position,
-                    "person": self._vault.mac(event.ward, _PERSON, person),
+                    "position": len(sealed),
+                    "person": self._vault.mac(event.ward, PERSON, person),
                 }
             )
-        content = leaf_content(event, writer, sealed)
-        hash_ = leaf_hash(content)
-        leaves.append(
-            {
-                "ward": event.ward,
-                "writer": writer.id,
-                "counter": counter,
-                "number": None,
-                "content": content,
-                "hash": hash_,
-                "refers": event.clear.get("record"),
-            }
-        )
-        return Writer(writer.id, counter, hash_)
+            text = json.dumps(dict(told), ensure_ascii=False)
+            sealed.append(cipher.seal(text, table="audit_leaf", column="part", row=place))
+        return sealed
 
     def committed(self, writer: MutableMapping[Any, Any]) -> None:
         """The leaves stand."""
-        writer[_STATE]["known"] = writer[_STATE]["pending"]
+        known, moved = writer.pop(_MOVED)
+        writer[_KNOWN] = known | moved
+        self.writers.rest(moved.values())
 
     def doubtful(self, writer: MutableMapping[Any, Any]) -> None:
         """Nobody knows; the next leaf of this connection is another writer's first."""
-        writer.pop(_STATE, None)
+        writer.pop(_KNOWN, None)
+        writer.pop(_MOVED, None)
+
+
+def writers_of(database: Database) -> Writers:
+    """The writers of this process; none where nothing is recorded."""
+    recorder = database.recorder
+    return recorder.writers if isinstance(recorder, AuditRecorder) else Writers()

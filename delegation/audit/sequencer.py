@@ -1,24 +1,31 @@
 """Numbering committed leaves and extending the tree: one process at a time, within a second."""
 
 import threading
-from collections.abc import Collection
-from contextlib import suppress
-from datetime import timedelta
+import traceback
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, col, delete, or_, select, update
 
-from assurance.database import Database, StorageUnavailable, Unit
+from assurance.database import Database, StorageUnavailable, Unit, connection_of
 from assurance.person import new_id
 from assurance.wards import Ward
 from card.clock import Clock
 from delegation.audit import tree
 from delegation.audit.checkpoint import Head, origin_of, sign_checkpoint
+from delegation.audit.closing import close_abandoned, close_own
+from delegation.audit.insertion import insert_if_absent
+from delegation.audit.recorder import writers_of
 from delegation.audit.tables import CheckpointRow, HeadRow, LeafRow, LeaseRow, NodeRow
 
 _AT_ONCE: Final = 2000
 _EVERY_S: Final = 0.5
+_LAST_TURNS: Final = 10
+_CLOSING_EVERY: Final = timedelta(minutes=1)
 _LEASE: Final = timedelta(seconds=10)
 _NAME: Final = "sequencer"
 
@@ -51,17 +58,29 @@ class StoredNodes:
         raise LookupError("the tree lacks a subtree")
 
 
+def _size(unit: Unit) -> int:
+    statement = select(HeadRow.size).where(HeadRow.ward == unit.ward)
+    found = unit.session.exec(statement).first()
+    if found is None:
+        insert_if_absent(connection_of(unit.session), HeadRow, {"ward": unit.ward, "size": 0})
+        found = unit.session.exec(statement).one()
+    return found
+
+
 def sequence(unit: Unit, ward: Ward, key: Ed25519PrivateKey, clock: Clock) -> int:
     """Number what was committed, and sign the new head; a head that moved meanwhile is left alone.
+
+    The size of the head is what fences every write, as a lease's number would, and it needs no lease: it only
+    grows, and whoever numbers moves it from the very size that it read *before* it read the leaves. On
+    PostgreSQL the `UPDATE` waits for another's, then finds the new size and changes nothing; one that changes
+    the row holds it until the commit, and since the head did not move from the first read on, nobody
+    numbered these leaves. So a leader that wakes late cannot fork the log, nor sign a head that is not
+    committed with its checkpoint. The keys of `audit_checkpoint` and (ward, number) say the same once more.
 
     :returns: how many leaves were numbered.
     """
     session = unit.session
-    head = session.get(HeadRow, unit.ward)
-    if head is None:
-        head = HeadRow(ward=unit.ward, size=0)
-        session.add(head)
-        session.flush()
+    old = _size(unit)
     leaves = session.exec(
         select(LeafRow)
         .where(LeafRow.ward == unit.ward, col(LeafRow.number).is_(None))
@@ -70,7 +89,7 @@ def sequence(unit: Unit, ward: Ward, key: Ed25519PrivateKey, clock: Clock) -> in
     ).all()
     if not leaves:
         return 0
-    old, size = head.size, head.size + len(leaves)
+    size = old + len(leaves)
     moved = session.exec(
         update(HeadRow).where(col(HeadRow.ward) == unit.ward, col(HeadRow.size) == old).values(size=size)
     )
@@ -89,52 +108,96 @@ def sequence(unit: Unit, ward: Ward, key: Ed25519PrivateKey, clock: Clock) -> in
 
 
 class Sequencer:
-    """A thread that numbers the leaves of every ward, while it holds the lease."""
+    """A thread that numbers the leaves of every ward while it holds the lease, and closes writers."""
 
     def __init__(
         self, database: Database, wards: Collection[tuple[Ward, Ed25519PrivateKey]], clock: Clock
     ) -> None:
         self._database, self._wards, self._clock = database, wards, clock
+        self._writers = writers_of(database)
         self._holder, self._stopped = new_id(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
+        self._log = structlog.get_logger(_NAME)
+        self._said: dict[str, tuple[str, str]] = {}
+        self._close_next: datetime | None = None
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Number what is left, and give the lease back."""
+        """Close this process's writers, number what is left, and give the lease back."""
         self._stopped.set()
         self._thread.join()
-        with suppress(StorageUnavailable):
-            self._turn()
-            self._give_back()
+        for ward, _ in self._wards:
+            with self._whatever_happens(ward):
+                close_own(self._database, ward.code, self._writers, self._clock.now(), stopping=True)
+        for _ in range(_LAST_TURNS):
+            if not self._number():
+                break
+        ward, _ = next(iter(self._wards))
+        with self._whatever_happens(ward), self._database.writing(ward.code) as unit:
+            mine = (col(LeaseRow.name) == _NAME, col(LeaseRow.holder) == self._holder)
+            unit.session.exec(delete(LeaseRow).where(*mine))
 
     def _run(self) -> None:
-        while not self._stopped.wait(_EVERY_S):
-            with suppress(StorageUnavailable):  # tried again at the next turn
-                self._turn()
+        behind = False
+        while not self._stopped.wait(0 if behind else _EVERY_S):
+            behind = self._number()
+            self._close()
 
-    def _turn(self) -> None:
+    def _number(self) -> bool:
+        """Number what waits, in every ward.
+
+        :returns: whether more waits.
+        """
+        behind = False
         for ward, key in self._wards:
-            with self._database.writing(ward.code) as unit:
+            with self._whatever_happens(ward), self._database.writing(ward.code) as unit:
                 if not self._hold(unit):
-                    return
-                sequence(unit, ward, key, self._clock)
+                    return False
+                behind = sequence(unit, ward, key, self._clock) == _AT_ONCE or behind
+        return behind
+
+    def _close(self) -> None:
+        """Now and then close what fell silent; no lease, since a closing leaf's key is fence enough."""
+        now = self._clock.now()
+        if self._close_next is not None and now < self._close_next:
+            return
+        self._close_next = now + _CLOSING_EVERY
+        for ward, _ in self._wards:
+            with self._whatever_happens(ward):
+                close_own(self._database, ward.code, self._writers, now)
+                close_abandoned(self._database, ward.code, now)
 
     def _hold(self, unit: Unit) -> bool:
-        now, lease = self._clock.now(), unit.session.get(LeaseRow, _NAME)
+        """Whether the lease is ours; it is renewed when half of it is over."""
+        now = self._clock.now()
+        mine = {"name": _NAME, "holder": self._holder, "until": now + _LEASE}
+        lease = unit.session.get(LeaseRow, _NAME)
         if lease is None:
-            lease = LeaseRow(name=_NAME, holder=self._holder, until=now + _LEASE)
-        elif lease.holder != self._holder and now < lease.until:
-            return False
-        lease.holder, lease.until = self._holder, now + _LEASE
-        unit.session.add(lease)
-        return True
+            return insert_if_absent(connection_of(unit.session), LeaseRow, mine)
+        if lease.until >= now + (_LEASE / 2 if lease.holder == self._holder else timedelta()):
+            return lease.holder == self._holder
+        free = or_(col(LeaseRow.holder) == self._holder, col(LeaseRow.until) < now)
+        taken = unit.session.exec(update(LeaseRow).where(col(LeaseRow.name) == _NAME, free).values(**mine))
+        return taken.rowcount == 1
 
-    def _give_back(self) -> None:
-        ward, _ = next(iter(self._wards))
-        with self._database.writing(ward.code) as unit:
-            lease = unit.session.get(LeaseRow, _NAME)
-            if lease is not None and lease.holder == self._holder:
-                unit.session.delete(lease)
+    @contextmanager
+    def _whatever_happens(self, ward: Ward) -> Iterator[None]:
+        """Go on: the thread serves every ward as long as the process lives, and tries again.
+
+        An error's kind and place are logged, once until something works; its text and locals may be personal.
+        A database that is gone is what readiness tells.
+        """
+        try:
+            yield
+            self._said.pop(ward.code, None)
+        except StorageUnavailable:
+            pass
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            said = (type(error).__name__, f"{place.filename}:{place.lineno}")
+            if self._said.get(ward.code) != said:
+                self._log.error("audit_stalled", ward=ward.code, error=said[0], where=said[1])
+            self._said[ward.code] = said

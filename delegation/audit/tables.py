@@ -1,4 +1,4 @@
-"""Tables of the audit log. Every key begins with the ward: each has a tree of its own."""
+"""Tables of the audit log. Every key but the lease's begins with the ward: each has a tree of its own."""
 
 from datetime import datetime
 
@@ -13,7 +13,8 @@ class LeafRow(SQLModel, table=True):
 
     :param number: its place in the tree, once it was sequenced.
     :param content: the octets that are hashed: clear fields and ciphertexts, in one JSON.
-    :param refers: hash of what it vouches for, such as a verification record.
+    :param refers: what it is found by, and not hashed: the hash of what it vouches for, such as a
+        verification record; on the first leaf of a writer that nobody closed yet, `leaf.OPEN`.
     """
 
     __tablename__ = "audit_leaf"
@@ -30,6 +31,12 @@ class LeafRow(SQLModel, table=True):
 
 class PartRow(SQLModel, table=True):
     """Whose sealed part a leaf holds: found by a MAC under a key of the log's own.
+
+    The rows are not under the tree's hashes: a MAC in the leaf would join all that one person ever did, in
+    every copy of the log. Deleting a row hides the leaf from its person, and `verify` reports it, as it does
+    a row too many. Giving it another's MAC hides the leaf too, which nothing reports; it shows the leaf to
+    nobody else, whose key does not open the part. Erasing a person leaves the rows: without their key and id
+    a MAC says nothing.
 
     :param position: of the part in the leaf.
     """
@@ -75,7 +82,11 @@ class CheckpointRow(SQLModel, table=True):
 
 
 class LeaseRow(SQLModel, table=True):
-    """Which process does something just now: thrift alone; what it writes is fenced by itself."""
+    """Which process does something just now: thrift alone; what it writes is fenced by itself.
+
+    The key does not begin with the ward, since a process is no ward's: one works for all of them. The same
+    holds of `installation`.
+    """
 
     __tablename__ = "lease"
 

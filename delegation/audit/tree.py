@@ -22,6 +22,29 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+class Growing:
+    """The head of a tree that grows leaf by leaf, from its complete subtrees alone."""
+
+    def __init__(self) -> None:
+        self._stack: list[tuple[int, bytes]] = []
+
+    def add(self, hash_: bytes) -> None:
+        """Add a leaf's hash."""
+        level = 0
+        while self._stack and self._stack[-1][0] == level:
+            hash_, level = node_hash(self._stack.pop()[1], hash_), level + 1
+        self._stack.append((level, hash_))
+
+    def root(self) -> bytes:
+        """The head of the tree so far."""
+        if not self._stack:
+            return EMPTY
+        hash_ = self._stack[-1][1]
+        for _, left in reversed(self._stack[:-1]):
+            hash_ = node_hash(left, hash_)
+        return hash_
+
+
 def _split(size: int) -> int:
     """The largest power of two smaller than `size`."""
     return 1 << (size - 1).bit_length() - 1

@@ -1,17 +1,19 @@
 """What the commands of a deployment share: its settings, its database, its public keys."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 from pydantic import ValidationError
 
-from assurance.database import Database
+from assurance.database import Database, StorageUnavailable
 from assurance.sealed import Vault
 from assurance.wards import Ward
 from card.clock import SystemClock
 from delegation.audit.checkpoint import LogKey, log_key, origin_of
-from idp.keys import KeyRing, load_keys
+from delegation.audit.closing import close_own
+from delegation.audit.recorder import writers_of
+from idp.keys import KeyRing, load_keys, read_log_keys
 from idp.services import open_database, wards_of
 from idp.settings import Settings
 
@@ -24,7 +26,7 @@ def fail(sentence: str) -> typer.Exit:
 
 @contextmanager
 def deployment() -> Iterator[tuple[Database, Vault, list[Ward]]]:
-    """The deployment that the environment describes."""
+    """The deployment that the environment describes; the writers that a command had are closed at its end."""
     try:
         settings = Settings()
         database, vault = open_database(settings)
@@ -36,15 +38,24 @@ def deployment() -> Iterator[tuple[Database, Vault, list[Ward]]]:
         raise fail(f"the deployment cannot be opened: {error}") from error
     try:
         yield database, vault, wards
+        with suppress(StorageUnavailable):  # then a sequencer closes them
+            for ward in wards:
+                close_own(database, ward.code, writers_of(database), SystemClock().now(), stopping=True)
     finally:
         database.close()
 
 
 def ring(database: Database, vault: Vault, ward: Ward) -> KeyRing:
-    """The keys of a ward."""
+    """The keys of a ward; those that it lacks are made."""
     return load_keys(database, vault, ward.code, SystemClock().now())
 
 
 def log_key_of(ward: Ward, keys: KeyRing) -> LogKey:
     """The public key of a ward's log."""
     return log_key(origin_of(ward.issuer), keys.log)
+
+
+def own_log_keys(database: Database, vault: Vault, ward: Ward) -> list[LogKey]:
+    """The same, of a deployment that is only looked at: nothing is made."""
+    with database.reading(ward.code) as session:
+        return [log_key(origin_of(ward.issuer), key) for key in read_log_keys(session, vault, ward.code)]
