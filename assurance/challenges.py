@@ -69,13 +69,19 @@ def issue(
     return Challenge(id_, nonce, data or {}, bound)
 
 
+def find(unit: Unit, id_: str, purpose: str) -> ChallengeRow | None:
+    """A challenge's row, in whatever state it is."""
+    row = unit.session.get(ChallengeRow, (unit.ward, id_)) if _ID.match(id_) else None
+    return row if row is not None and row.purpose == purpose else None
+
+
 def take(unit: Unit, vault: Vault, id_: str, purpose: str, *, browser: str, now: datetime) -> Challenge:
     """Use a challenge up, whatever its answer turns out to be; the caller commits.
 
     :raises Fault: `challenge.gone`, `challenge.foreign` or `challenge.expired`; the last two are costly.
     """
-    row = unit.session.get(ChallengeRow, (unit.ward, id_)) if _ID.match(id_) else None
-    if row is None or row.purpose != purpose:
+    row = find(unit, id_, purpose)
+    if row is None:
         raise Fault("challenge.gone")
     claimed = unit.session.exec(
         update(ChallengeRow)

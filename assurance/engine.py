@@ -1,54 +1,83 @@
-"""From evidence to assurance: pure, explained, monotone in evidence, independent of its order."""
+"""From evidence to assurance: pure, explained, monotone in evidence, independent of its order.
 
-from collections.abc import Collection
+**Each authentication reaches a level of its own**, with the proofs of its person, and a requirement is met
+when one of them meets all of it. Coordinates are never taken from two: a code by mail (3/0) and a card whose
+revocation nobody checked (2/2) are not 3/2, although the best of each coordinate would say so. So what was
+met stays met whatever is added, and no level is claimed that no single authentication gives. The one level
+that `acr` can name is that of the strongest authentication: highest AAL, then highest IAL.
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
-from assurance.evidence import CardAuthentication, Demo, EmailCode, Evidence, Passkey, Proof
+from assurance.evidence import Authentication, CardAuthentication, EmailCode, Evidence, Passkey, Proof
 from assurance.levels import AAL, IAL, Level, Requirement
 from assurance.thresholds import Thresholds
 
-_AMR: Final = {
-    "email": ("otp",),
-    "passkey": ("user",),
-    "passkey_synced": ("mfa", "swk"),
-    "passkey_bound": ("mfa", "hwk"),
-    "card": ("hwk", "mfa", "pin", "sc"),
+
+class Method(StrEnum):
+    """How a person authenticated."""
+
+    EMAIL_CODE = "email_code"
+    PASSKEY = "passkey"
+    PASSKEY_SYNCED = "passkey_synced"
+    PASSKEY_BOUND = "passkey_bound"
+    CARD = "card"
+    CARD_UNCHECKED = "card_unchecked"
+
+
+_AMR: Final[Mapping[Method, tuple[str, ...]]] = {
+    Method.EMAIL_CODE: ("otp",),
+    Method.PASSKEY: ("user",),
+    Method.PASSKEY_SYNCED: ("mfa", "swk"),
+    Method.PASSKEY_BOUND: ("mfa", "hwk"),
+    Method.CARD: ("hwk", "mfa", "pin", "sc"),
+    Method.CARD_UNCHECKED: ("hwk", "mfa", "pin", "sc"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """What one piece of evidence gave: a catalogue key `assurance.<what>`."""
-
-    what: str
-    ial: IAL | None
-    aal: AAL | None
-
-
-@dataclass(frozen=True, slots=True)
 class Reached:
-    """What one authentication reached, and when: freshness is its own, never a weaker one's."""
+    """What one authentication reaches, and why it is not more.
 
-    aal: AAL
+    :param level: the IAL is the best proof's, as far as this authentication lets it count.
+    :param at: freshness is its own, never a weaker one's.
+    :param full_from: from when on its credential counts in full; later than now, waiting raises it.
+    """
+
+    method: Method
+    level: Level
     at: datetime
-    phishing_resistant: bool
+    full_from: datetime
+    phishing_resistant: bool = False
+
+    def meets(self, requirement: Requirement, now: datetime) -> bool:
+        """Whether level and conditions hold."""
+        return (
+            self.level.reaches(requirement.level)
+            and (self.phishing_resistant or not requirement.phishing_resistant)
+            and (requirement.fresh_within is None or now - self.at <= requirement.fresh_within)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Assurance:
     """How sure we are of a login, now.
 
+    :param level: of the strongest authentication.
     :param amr: authentication methods (RFC 8176), sorted.
-    :param auth_time: when the person last authenticated at the level that this reaches.
+    :param auth_time: when the person last authenticated at this level.
+    :param proven_until: when the last proof of this IAL ends; None where nothing is proven.
+    :param reached: what each authentication gave, the strongest and newest first.
     """
 
     level: Level
     amr: tuple[str, ...]
     auth_time: datetime
-    phishing_resistant: bool
-    reasons: tuple[Reason, ...]
+    proven_until: datetime | None
     reached: tuple[Reached, ...]
 
     @property
@@ -57,85 +86,58 @@ class Assurance:
         return self.level.acr
 
     def meets(self, requirement: Requirement, now: datetime) -> bool:
-        """Whether level and conditions hold."""
-        return self.level.reaches(requirement.level) and any(
-            one.aal >= requirement.level.aal
-            and (one.phishing_resistant or not requirement.phishing_resistant)
-            and (requirement.fresh_within is None or now - one.at <= requirement.fresh_within)
-            for one in self.reached
-        )
+        """Whether one authentication meets all of a requirement."""
+        return any(one.meets(requirement, now) for one in self.reached)
 
 
-@dataclass(frozen=True, slots=True)
-class _Gives:
-    reason: Reason
-    cap: IAL = IAL.HIGH
-    amr: tuple[str, ...] = ()
-    at: datetime | None = None
-    resists: bool = False
-
-
-def _counts(counts_from: datetime | None, now: datetime) -> bool:
-    return counts_from is None or counts_from <= now
-
-
-def _weigh(evidence: Evidence, now: datetime, thresholds: Thresholds) -> _Gives:
-    aal = thresholds.authentication
+def _reached(evidence: Authentication, proven: IAL, now: datetime, thresholds: Thresholds) -> Reached:
+    aals = thresholds.authentication
+    if isinstance(evidence, EmailCode):
+        return Reached(Method.EMAIL_CODE, Level(proven, aals.email_code), evidence.at, evidence.at)
     match evidence:
-        case EmailCode(at=at):
-            return _Gives(Reason("email", None, aal.email_code), amr=_AMR["email"], at=at)
-        case Passkey(at=at, user_verified=False):
-            return _Gives(Reason("passkey", None, aal.passkey), amr=_AMR["passkey"], at=at)
-        case Passkey(at=at, synced=synced, counts_from=counts_from):
-            reached = aal.passkey_user_verified
-            if not _counts(counts_from, now):
-                reached = min(reached, aal.passkey_before_it_counts)
-            amr = _AMR["passkey_synced" if synced else "passkey_bound"]
-            return _Gives(Reason("passkey_verified", None, reached), amr=amr, at=at, resists=True)
-        case CardAuthentication(at=at, revocation_checked=checked, counts_from=counts_from):
-            reached = aal.card if checked else aal.card_unchecked
-            if not _counts(counts_from, now):
-                reached = min(reached, aal.card_before_it_counts)
-            cap = IAL.HIGH if checked else thresholds.unchecked_card_ial
-            reason = Reason("card" if checked else "card_unchecked", None, reached)
-            return _Gives(reason, cap, _AMR["card"], at, evidence.countersigned)
-        case Demo(at=at):
-            return _Gives(Reason("demo", evidence.ial, evidence.aal), amr=("user",), at=at)
-        case Proof():
-            return _Gives(Reason("proof", evidence.ial, None))
+        case Passkey(user_verified=False):
+            method, aal, early = Method.PASSKEY, aals.passkey, aals.passkey_before_it_counts
+        case Passkey(synced=synced):
+            method = Method.PASSKEY_SYNCED if synced else Method.PASSKEY_BOUND
+            aal, early = aals.passkey_user_verified, aals.passkey_before_it_counts
+        case CardAuthentication(revocation_checked=True):
+            method, aal, early = Method.CARD, aals.card, aals.card_before_it_counts
+        case _:
+            method, aal, early = Method.CARD_UNCHECKED, aals.card_unchecked, aals.card_before_it_counts
+            proven = min(proven, thresholds.unchecked_card_ial)
+    resists = evidence.user_verified if isinstance(evidence, Passkey) else evidence.countersigned
+    full_from = evidence.counts_from or evidence.at
+    in_full = evidence.counts_from is None or evidence.counts_from <= now
+    return Reached(
+        method, Level(proven, aal if in_full else min(aal, early)), evidence.at, full_from, resists
+    )
 
 
-def _is_live(evidence: Evidence, now: datetime) -> bool:
-    return not isinstance(evidence, Proof) or evidence.proven_at <= now < evidence.ends_at
+def _strongest_first(one: Reached) -> tuple[AAL, IAL, datetime, datetime, bool, Method]:
+    """A key without ties between different values, so that the order of evidence leaves no trace."""
+    return one.level.aal, one.level.ial, one.at, one.full_from, one.phishing_resistant, one.method
 
 
 def assess(evidence: Collection[Evidence], now: datetime, thresholds: Thresholds) -> Assurance:
-    """Combine evidence of one login and of its person.
-
-    The IAL is the best unexpired proof's, as far as some authentication lets it count; the AAL is the best
-    authentication's.
+    """Judge the evidence of one login and of its person.
 
     :raises ValueError: when nothing in it is an authentication: there is no login without one.
     """
-    weighed = [_weigh(piece, now, thresholds) for piece in evidence if _is_live(piece, now)]
-    authentications = [gives for gives in weighed if gives.at is not None]
-    if not authentications:
+    proofs = [
+        piece for piece in evidence if isinstance(piece, Proof) and piece.proven_at <= now < piece.ends_at
+    ]
+    proven = max((proof.ial for proof in proofs), default=IAL.NONE)
+    found = {_reached(piece, proven, now, thresholds) for piece in evidence if not isinstance(piece, Proof)}
+    if not found:
         raise ValueError("no authentication, no assurance")
-    cap = max(gives.cap for gives in authentications)
-    proven = max((gives.reason.ial for gives in weighed if gives.reason.ial is not None), default=IAL.NONE)
-    aal = max(gives.reason.aal or AAL.CONTACT for gives in authentications)
-    reached = {
-        Reached(gives.reason.aal or AAL.CONTACT, gives.at, gives.resists)
-        for gives in authentications
-        if gives.at is not None
-    }
+    reached = tuple(sorted(found, key=_strongest_first, reverse=True))
+    level = reached[0].level
     return Assurance(
-        level=Level(min(cap, proven), aal),
-        amr=tuple(sorted({method for gives in authentications for method in gives.amr})),
-        auth_time=max(one.at for one in reached if one.aal == aal),
-        phishing_resistant=any(gives.resists for gives in authentications),
-        reasons=tuple(
-            sorted({gives.reason for gives in weighed}, key=lambda reason: (reason.what, reason.ial or 0))
+        level=level,
+        amr=tuple(sorted({name for one in reached for name in _AMR[one.method]})),
+        auth_time=reached[0].at,
+        proven_until=max(
+            (proof.ends_at for proof in proofs if proof.ial >= level.ial > IAL.NONE), default=None
         ),
-        reached=tuple(sorted(reached, key=lambda one: (one.aal, one.at))),
+        reached=reached,
     )

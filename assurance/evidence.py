@@ -1,16 +1,23 @@
-"""Evidence: one proven fact about a login or a person. It never names the person it belongs to."""
+"""Evidence: one proven fact about a login or a person. It never names the person it belongs to.
 
-from collections.abc import Mapping
+What proves a login names the credential that it rests on, and counts only while that is live: a passkey that
+was removed ends the logins and tokens that were made with it, at once (`credentials.py` says what is live).
+"""
+
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
-from assurance.levels import AAL, IAL
+from assurance.levels import IAL
 
 
 @dataclass(frozen=True, slots=True)
 class EmailCode:
     """A code sent to an address was read back.
+
+    It rests on no credential: an address that was invited may be read back by someone whose it is not yet.
 
     :param address: MAC of the address.
     """
@@ -25,12 +32,14 @@ class Passkey:
 
     :param synced: the credential may be backed up (BE=1).
     :param counts_from: before this it counts for less, as after a recovery.
+    :param credential: our id of the passkey.
     """
 
     at: datetime
     user_verified: bool
     synced: bool
     counts_from: datetime | None = None
+    credential: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +47,14 @@ class CardAuthentication:
     """The user authentication certificate signed, after its PIN.
 
     :param countersigned: by a bridge that staff enrolled; only then it resists phishing.
+    :param credential: the MAC by which the card is its person's identifier.
     """
 
     at: datetime
     revocation_checked: bool
     countersigned: bool = False
     counts_from: datetime | None = None
+    credential: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,45 +67,50 @@ class Proof:
     ends_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """A person picked in the sandbox, at whatever level."""
+Authentication = EmailCode | Passkey | CardAuthentication
+Evidence = Authentication | Proof
 
-    at: datetime
-    ial: IAL
-    aal: AAL
-
-
-Evidence = EmailCode | Passkey | CardAuthentication | Proof | Demo
-Authentication = EmailCode | Passkey | CardAuthentication | Demo
-
-_KINDS: Final[Mapping[str, type[Evidence]]] = {
-    kind.__name__: kind for kind in (EmailCode, Passkey, CardAuthentication, Proof, Demo)
+_KINDS: Final[Mapping[str, type[Authentication]]] = {
+    kind.__name__: kind for kind in (EmailCode, Passkey, CardAuthentication)
 }
-_LEVELS: Final = {"ial": IAL, "aal": AAL}
+_FIELDS: Final = {name: [entry.name for entry in fields(kind)] for name, kind in _KINDS.items()}
+_TIMES: Final = frozenset({"at", "counts_from"})
 
 
-def to_json(evidence: Evidence) -> dict[str, Any]:
-    """Evidence as it is stored."""
-    values = {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in asdict(evidence).items()
-    }
-    return {"kind": type(evidence).__name__, **values}
+def still_live(evidence: Collection[Authentication], live: Collection[str]) -> tuple[Authentication, ...]:
+    """Evidence without what rests on a credential that is gone.
+
+    :param live: the credentials of its person that are live now.
+    """
+    return tuple(
+        piece
+        for piece in evidence
+        if isinstance(piece, EmailCode) or piece.credential is None or piece.credential in live
+    )
 
 
-def from_json(document: Mapping[str, Any]) -> Evidence:
+def to_text(evidence: Collection[Authentication]) -> str:
+    """The evidence of a login as it is stored."""
+    return json.dumps(
+        [{"kind": type(piece).__name__} | asdict(piece) for piece in evidence], default=datetime.isoformat
+    )
+
+
+def from_text(text: str) -> tuple[Authentication, ...]:
     """Evidence as it was stored.
 
-    :raises KeyError: for a kind that is unknown.
+    What another version wrote in a way that is not understood counts for nothing: the person logs in again.
     """
-    kind = _KINDS[document["kind"]]
-    values: dict[str, Any] = {}
-    for entry in fields(kind):
-        value = document[entry.name]
-        if entry.name in _LEVELS:
-            value = _LEVELS[entry.name](value)
-        elif isinstance(value, str) and entry.name.endswith(("at", "_from")):
-            value = datetime.fromisoformat(value)
-        values[entry.name] = value
-    return kind(**values)
+    pieces = (_read(document) for document in json.loads(text))
+    return tuple(piece for piece in pieces if piece is not None)
+
+
+def _read(document: Mapping[str, Any]) -> Authentication | None:
+    name = document["kind"]
+    if name not in _KINDS or any(entry not in document for entry in _FIELDS[name]):
+        return None
+    return _KINDS[name](**{entry: _value(entry, document[entry]) for entry in _FIELDS[name]})
+
+
+def _value(name: str, stored: str | bool | None) -> Any:
+    return datetime.fromisoformat(stored) if name in _TIMES and isinstance(stored, str) else stored

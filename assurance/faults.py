@@ -12,6 +12,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "passkey.refused": FaultKind(400, "WebAuthn L3 §7.2"),
     "passkey.unknown": FaultKind(400, "WebAuthn L3 §7.2 step 6"),
     "passkey.registration_refused": FaultKind(400, "WebAuthn L3 §7.1"),
+    "passkey.my_number": FaultKind(400, "番号法20条"),
     "passkey.taken": FaultKind(400, "WebAuthn L3 §7.1 step 26"),
     "passkey.too_weak": FaultKind(403, "NIST SP 800-63B-4 §4.1.2.1"),
     "passkey.last": FaultKind(400, "design: the last strong way in stays"),

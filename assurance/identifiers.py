@@ -27,6 +27,11 @@ class IdentifierKind(StrEnum):
     CARD_AUTHENTICATION = "card_auth"
     CARD_SIGNATURE = "card_sign"
     EMAIL = "email"
+    EMAIL_OF_PROTECTED = "email_shadow"
+    """Where the address of a protected person leads when someone logs in by it: to nobody in particular."""
+
+
+_ADDRESSES: Final = (IdentifierKind.EMAIL, IdentifierKind.EMAIL_OF_PROTECTED)
 
 
 def normalise_address(text: str) -> str:
@@ -39,6 +44,21 @@ def normalise_address(text: str) -> str:
         raise Fault("email.shape")
     local, _, domain = address.rpartition("@")
     return f"{local}@{domain.lower()}"
+
+
+def macs_of(vault: Vault, ward: WardCode, kind: IdentifierKind, raw: str | bytes) -> tuple[str, ...]:
+    """What finds an identifier, under every live key, the current one first.
+
+    A local part may tell cases apart (RFC 5321 §2.4), but none in use does: whoever types `Hanako@` and
+    `hanako@` is one person with one limit. The spelling that mail is sent to stays as it was typed.
+    """
+    folded = raw.casefold() if isinstance(raw, str) and kind in _ADDRESSES else raw
+    return vault.macs(ward, kind, folded)
+
+
+def mac_of(vault: Vault, ward: WardCode, kind: IdentifierKind, raw: str | bytes) -> str:
+    """What finds an identifier, under the current key."""
+    return macs_of(vault, ward, kind, raw)[0]
 
 
 def bind(
@@ -60,7 +80,7 @@ def bind(
         return
     if holder is not None:
         raise Fault("counter.taken")
-    mac = vault.mac(unit.ward, kind, raw)
+    mac = mac_of(vault, unit.ward, kind, raw)
     text = raw if isinstance(raw, str) else raw.hex()
     cipher = vault.cipher_for(unit.session, unit.ward, person)
     unit.session.add(
@@ -85,7 +105,7 @@ def find(
         select(IdentifierRow).where(
             IdentifierRow.ward == ward,
             IdentifierRow.kind == kind,
-            col(IdentifierRow.mac).in_(vault.macs(ward, kind, raw)),
+            col(IdentifierRow.mac).in_(macs_of(vault, ward, kind, raw)),
         )
     ).first()
 
@@ -104,7 +124,7 @@ _ADDRESSES_OF: Final = (
     .where(
         _IDENTIFIERS.c.ward == sa.bindparam("ward"),
         _IDENTIFIERS.c.person.in_(sa.bindparam("people", expanding=True)),
-        _IDENTIFIERS.c.kind == IdentifierKind.EMAIL,
+        _IDENTIFIERS.c.kind.in_(_ADDRESSES),
     )
     .order_by(_IDENTIFIERS.c.bound_at)
 )

@@ -65,3 +65,7 @@ class Requirement:
     level: Level = LOWEST
     phishing_resistant: bool = False
     fresh_within: timedelta | None = None
+
+
+FRESH_TWO_FACTORS: Final = Requirement(Level(IAL.NONE, AAL.MULTI), fresh_within=timedelta(minutes=20))
+"""What changing a person's ways in needs: adding a passkey, and removing one."""

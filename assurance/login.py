@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NewType
 
 from assurance.engine import Assurance
-from assurance.evidence import Evidence
+from assurance.evidence import Authentication
 from assurance.person import PersonId
 from assurance.wards import WardCode
 
@@ -18,7 +18,8 @@ class Login:
     """A running login as the layers above see it.
 
     :param display_name: None while the login is too weak to release a name.
-    :param evidence: of this login alone, without the person's proofs.
+    :param evidence: of this login alone, without the person's proofs and without what rests on a credential
+        that is gone.
     """
 
     id: LoginId
@@ -26,5 +27,5 @@ class Login:
     person: PersonId
     assurance: Assurance
     started_at: datetime
-    evidence: Collection[Evidence]
+    evidence: Collection[Authentication]
     display_name: str | None = None

@@ -1,14 +1,18 @@
 """Mail, over real SMTP."""
 
 import smtplib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from typing import Final, Protocol
 
+import structlog
+
 from card.clock import Clock
 
 _TIMEOUT_S: Final = 10.0
+_log: Final = structlog.get_logger("mail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +59,15 @@ class SmtpMailer:
                 server.send_message(message)
         except (OSError, smtplib.SMTPException, ValueError) as error:
             raise MailFailed from error
+
+
+def hand_over(mailer: Mailer, mails: Sequence[Mail]) -> None:
+    """Send mails, after the response; one that fails is logged and does not keep the others.
+
+    The log names the cause and no address: a refusal's own text repeats the recipient's.
+    """
+    for mail in mails:
+        try:
+            mailer.send(mail)
+        except MailFailed as failed:
+            _log.warning("mail failed", cause=type(failed.__cause__).__name__)

@@ -1,6 +1,8 @@
 """Passkeys (WebAuthn L3), with what py_webauthn leaves to its caller.
 
-One-time challenges, ownership, `crossOrigin`.
+One-time challenges, ownership, `crossOrigin`, backup eligibility that stays what it was. Its two calls read
+what anyone may send, and raise more than the exceptions they name (`IndexError` for an array as COSE key), so
+whatever they raise is a refusal.
 """
 
 import json
@@ -18,11 +20,11 @@ from webauthn import (
 )
 from webauthn.helpers import (
     base64url_to_bytes,
+    decode_credential_public_key,
+    decoded_public_key_to_cryptography,
     parse_authentication_credential_json,
-    parse_client_data_json,
     parse_registration_credential_json,
 )
-from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
     CredentialDeviceType,
@@ -31,23 +33,22 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
-from assurance import challenges, people
+from assurance import challenges, credentials, people
 from assurance.database import Unit
 from assurance.events import Event, EventName
 from assurance.evidence import Passkey
-from assurance.identifiers import IdentifierKind
-from assurance.levels import AAL, IAL, Level, Requirement
+from assurance.levels import AAL, FRESH_TWO_FACTORS
 from assurance.login import Login
 from assurance.person import PersonId, new_id
-from assurance.sealed import Vault
-from assurance.tables import IdentifierRow, PasskeyRow, Person
+from assurance.sealed import Vault, holds_my_number
+from assurance.tables import PasskeyRow, Person
 from assurance.wards import Ward, WardCode, ward_name
 from card.faults import Fault
 from card.jose import b64url_encode
 
 _LIFETIME: Final = timedelta(minutes=5)
-_FRESH_STRONG: Final = Requirement(Level(IAL.NONE, AAL.MULTI), fresh_within=timedelta(minutes=20))
-_BAD: Final = (WebAuthnException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_LONGEST_ID: Final = 1023
+"""Octets of a credential id (WebAuthn L3 §7.1); what is longer would not fit the table's index."""
 _REGISTER: Final = "passkey-registration"
 _AUTHENTICATE: Final = "passkey-authentication"
 
@@ -92,14 +93,11 @@ def passkeys_of(session: Session, vault: Vault, ward: WardCode, person: PersonId
 
 
 def may_add(session: Session, login: Login, now: datetime) -> bool:
-    """Whether this login may add one.
-
-    AAL2 not older than 20 minutes, or a person without proof and without a passkey.
-    """
+    """Whether this login may add one: by two factors just now, or as the first of a person without proof."""
     if login.assurance.level.aal >= AAL.MULTI:
-        return login.assurance.meets(_FRESH_STRONG, now)
+        return login.assurance.meets(FRESH_TWO_FACTORS, now)
     proven = people.proofs_of(session, login.ward, login.person)
-    return not proven and not _rows(session, login.ward, login.person)
+    return not proven and not credentials.live_of(session, login.ward, login.person)
 
 
 def registration_options(
@@ -145,6 +143,12 @@ def _refuse_foreign_frames(client_data: bytes) -> None:
         raise ValueError("inside a foreign frame")
 
 
+def _refuse_other_eligibility(shown: CredentialDeviceType, row: PasskeyRow) -> None:
+    """WebAuthn L3 §7.2, backup eligibility: what was bound to one device never turns into a synced one."""
+    if (shown is CredentialDeviceType.MULTI_DEVICE) != row.synced:
+        raise ValueError("backup eligibility differs from what was registered")
+
+
 def register(
     unit: Unit,
     vault: Vault,
@@ -160,9 +164,12 @@ def register(
     """Add a passkey (WebAuthn L3 §7.1).
 
     :param response: `PublicKeyCredential.toJSON()` of the browser.
-    :returns: its id.
-    :raises Fault: `challenge.*`, `passkey.too_weak`, `passkey.registration_refused` or `passkey.taken`.
+    :returns: its id. The caller mails `notices.notices_of`.
+    :raises Fault: `passkey.my_number`; `challenge.*`, `passkey.too_weak`, `passkey.registration_refused` or
+        `passkey.taken`, which commit, for the challenge is spent.
     """
+    if holds_my_number(label):
+        raise Fault("passkey.my_number")
     challenge = challenges.take(unit, vault, challenge_id, _REGISTER, browser=browser, now=now)
     if challenge.bound != login.person or not may_add(unit.session, login, now):
         raise unit.costly(Fault("passkey.too_weak"))
@@ -176,8 +183,12 @@ def register(
             expected_origin=ward.origin,
             require_user_verification=True,
         )
-    except _BAD as error:
+        # A key that verifies nothing would pass for a way in, and keep the real ones from being the last.
+        decoded_public_key_to_cryptography(decode_credential_public_key(verified.credential_public_key))
+    except Exception as error:
         raise unit.costly(Fault("passkey.registration_refused")) from error
+    if len(verified.credential_id) > _LONGEST_ID:
+        raise unit.costly(Fault("passkey.registration_refused"))
     credential_id, id_ = b64url_encode(verified.credential_id), new_id()
     if unit.session.get(PasskeyRow, (ward.code, credential_id)) is not None:
         raise unit.costly(Fault("passkey.taken"))
@@ -225,8 +236,7 @@ def authenticate(
     try:
         credential = parse_authentication_credential_json(response)
         _refuse_foreign_frames(credential.response.client_data_json)
-        parse_client_data_json(credential.response.client_data_json)
-    except _BAD as error:
+    except Exception as error:
         raise unit.costly(Fault("passkey.refused")) from error
     row = unit.session.get(PasskeyRow, (ward.code, b64url_encode(credential.raw_id)), with_for_update=True)
     owner = None if row is None else unit.session.get(Person, (ward.code, row.person))
@@ -243,34 +253,29 @@ def authenticate(
             credential_current_sign_count=row.sign_count,
             require_user_verification=True,
         )
-    except _BAD as error:
+        _refuse_other_eligibility(verified.credential_device_type, row)
+    except Exception as error:
         unit.record(Event(EventName.PASSKEY_REFUSED, ward.code, now, {PersonId(row.person): {}}))
         raise unit.costly(Fault("passkey.refused")) from error
     row.sign_count, row.last_used_at = verified.new_sign_count, now
-    evidence = Passkey(now, verified.user_verified, row.synced, row.counts_from)
+    evidence = Passkey(now, verified.user_verified, row.synced, row.counts_from, credential=row.id)
     return PasskeyLogin(PersonId(row.person), evidence)
 
 
 def remove(unit: Unit, login: Login, id_: str, now: datetime) -> None:
-    """Remove a passkey; the last strong way in stays.
+    """Remove a passkey, and with it what rests on it; the last strong way in stays.
+
+    The caller mails `notices.notices_of`.
 
     :raises Fault: `passkey.too_weak`, `passkey.last` or `passkey.unknown`.
     """
-    if login.assurance.level.aal < AAL.MULTI:
+    if not login.assurance.meets(FRESH_TWO_FACTORS, now):
         raise Fault("passkey.too_weak")
     # Two removals side by side would each leave the other's passkey as the last.
     unit.session.get(Person, (unit.ward, login.person), with_for_update=True)
-    rows = _rows(unit.session, unit.ward, login.person)
-    if id_ not in {row.id for row in rows}:
+    if id_ not in {row.id for row in _rows(unit.session, unit.ward, login.person)}:
         raise Fault("passkey.unknown")
-    card = unit.session.exec(
-        select(IdentifierRow).where(
-            IdentifierRow.ward == unit.ward,
-            IdentifierRow.person == login.person,
-            IdentifierRow.kind == IdentifierKind.CARD_AUTHENTICATION,
-        )
-    ).first()
-    if card is None and len(rows) == 1:
+    if credentials.live_of(unit.session, unit.ward, login.person) == {id_}:
         raise Fault("passkey.last")
     unit.session.exec(delete(PasskeyRow).where(col(PasskeyRow.ward) == unit.ward, col(PasskeyRow.id) == id_))
     unit.record(Event(EventName.PASSKEY_REMOVED, unit.ward, now, {login.person: {}}))

@@ -17,7 +17,7 @@ from assurance.levels import IAL
 from assurance.person import PersonId, Profile, new_id
 from assurance.sealed import Unopenable, Vault
 from assurance.tables import Person, ProofRow, ProtectionRow
-from assurance.thresholds import Thresholds
+from assurance.thresholds import Proofing, Thresholds
 from assurance.wards import WardCode
 
 _SEALED: Final = ("name", "birth_date", "sex", "address")
@@ -27,7 +27,7 @@ _SEALED: Final = ("name", "birth_date", "sex", "address")
 class NewProof:
     """A proofing that happened: by which method of `policies/assurance.toml`, and what it proved."""
 
-    method: str
+    method: Proofing
     profile: Profile
 
 

@@ -219,8 +219,13 @@ class Vault:
         return _open(self._derive(f"box/{purpose}", key_id.decode("ascii")), content, place).decode("utf-8")
 
     def derived_key(self, purpose: str) -> bytes:
-        """32 octets for one purpose, such as the handles of grants."""
+        """32 octets for one purpose, such as the handles of grants; what is new is made with these."""
         return self._derive(f"key/{purpose}")
+
+    def derived_keys(self, purpose: str) -> tuple[bytes, ...]:
+        """The same of every live master key, the current one first: what others keep outlives a rotation."""
+        ids = sorted(self._master.keys, key=lambda key: key != self._master.current)
+        return tuple(self._derive(f"key/{purpose}", key) for key in ids)
 
 
 def _is_my_number(digits: str) -> bool:

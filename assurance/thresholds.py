@@ -1,12 +1,22 @@
-"""What each kind of evidence reaches, as the ward set it in `policies/assurance.toml`."""
+"""What each kind of evidence reaches, as the ward set it in `policies/assurance.toml`.
+
+A ward may lower what an authentication reaches, and give an address AAL1. What none may do is bounded here,
+and a file beyond its bounds stops the start: mail never acts or signs (ASVS 6.3.6), one factor is never two
+(NIST SP 800-63B-4 §2.2), and what waits or was not checked never counts in full (`design/assurance.md`).
+"""
 
 import tomllib
 from datetime import timedelta
 from importlib.resources import files
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from assurance.levels import AAL, IAL
+
+Single = Annotated[AAL, Field(le=AAL.SINGLE)]
+Multi = Annotated[AAL, Field(le=AAL.MULTI)]
+Proofing = Literal["counter_card", "counter_photo_id", "card_signature"]
 
 
 class _Strict(BaseModel):
@@ -16,13 +26,13 @@ class _Strict(BaseModel):
 class AuthenticationThresholds(_Strict):
     """AAL by evidence."""
 
-    email_code: AAL
-    passkey: AAL
-    passkey_user_verified: AAL
-    passkey_before_it_counts: AAL
+    email_code: Single
+    passkey: Single
+    passkey_user_verified: Multi
+    passkey_before_it_counts: Single
     card: AAL
-    card_unchecked: AAL
-    card_before_it_counts: AAL
+    card_unchecked: Multi
+    card_before_it_counts: Multi
 
 
 class ProofThreshold(_Strict):
@@ -41,8 +51,16 @@ class Thresholds(_Strict):
     """The whole file."""
 
     authentication: AuthenticationThresholds
-    proofing: dict[str, ProofThreshold]
-    unchecked_card_ial: IAL
+    proofing: dict[Proofing, ProofThreshold]
+    unchecked_card_ial: Annotated[IAL, Field(le=IAL.SUBSTANTIAL)]
+
+    @model_validator(mode="after")
+    def _every_proofing_within_its_bounds(self) -> Self:
+        if self.proofing.keys() != {"counter_card", "counter_photo_id", "card_signature"}:
+            raise ValueError("each way of proofing has its threshold")
+        if self.proofing["counter_photo_id"].ial > IAL.SUBSTANTIAL:
+            raise ValueError("photo ID without the card read proves IAL2 at most")
+        return self
 
 
 def load_thresholds(text: str | None = None) -> Thresholds:

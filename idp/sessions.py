@@ -1,18 +1,21 @@
-"""Logins: who this browser is, and how sure we are."""
+"""Logins: who this browser is, and how sure we are.
 
-import json
+A login is what its evidence still proves: what rests on a credential that was removed is dropped whenever the
+login is read, and a login of which nothing is left is none, for its browser and for every token.
+"""
+
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlmodel import Session, col, select, update
 from starlette.requests import Request
 
-from assurance import people
+from assurance import credentials, people
 from assurance.database import Unit
 from assurance.engine import assess
 from assurance.events import Event, EventName
-from assurance.evidence import Authentication, Evidence, from_json, to_json
+from assurance.evidence import Authentication, from_text, still_live, to_text
 from assurance.handles import hashed, new_handle
 from assurance.levels import AAL
 from assurance.login import Login, LoginId
@@ -44,19 +47,26 @@ def _row(session: Session, services: Services, request: Request) -> LoginSession
     return row if row is not None and services.clock.now() < row.expires_at else None
 
 
-def read(session: Session, services: Services, row: LoginSessionRow) -> Login:
-    """A login from its row; what it reaches is computed anew, from evidence and the person's proofs."""
-    person = PersonId(row.person)
-    evidence = [from_json(piece) for piece in json.loads(row.evidence)]
+def _evidence(session: Session, services: Services, row: LoginSessionRow) -> Collection[Authentication]:
+    live = credentials.live_of(session, services.ward.code, PersonId(row.person))
+    return still_live(from_text(row.evidence), live)
+
+
+def read(session: Session, services: Services, row: LoginSessionRow) -> Login | None:
+    """A login from its row; what it reaches is computed anew, from live evidence and the person's proofs.
+
+    :returns: None when nothing is left of it.
+    """
+    person, evidence = PersonId(row.person), _evidence(session, services, row)
+    if not evidence:
+        return None
     proofs = people.proofs_of(session, services.ward.code, person)
     assurance = assess([*evidence, *proofs], services.clock.now(), services.thresholds)
     name = None
     if assurance.level.aal > AAL.CONTACT:
         profile = people.profile(session, services.vault, services.ward.code, person)
         name = None if profile is None else profile.name
-    return Login(
-        LoginId(row.id), services.ward.code, person, assurance, row.started_at, tuple(evidence), name
-    )
+    return Login(LoginId(row.id), services.ward.code, person, assurance, row.started_at, evidence, name)
 
 
 def current(session: Session, services: Services, request: Request) -> Login | None:
@@ -76,20 +86,28 @@ def required(session: Session, services: Services, request: Request) -> Login:
     return login
 
 
-def _as_text(evidence: Collection[Evidence]) -> str:
-    return json.dumps([to_json(piece) for piece in evidence])
-
-
 def begin(
-    unit: Unit, services: Services, request: Request, person: PersonId, evidence: Authentication
+    unit: Unit,
+    services: Services,
+    request: Request,
+    person: PersonId,
+    evidence: Authentication,
+    *,
+    not_before: datetime | None = None,
 ) -> tuple[Login, Cookie]:
     """Log a person in, or raise the login that is theirs already; the cookie changes either way.
 
-    Evidence of another person ends the login that was there: a login is evidence of one person.
+    Evidence of another person ends the login that was there: a login is evidence of one person. So does a
+    login of which nothing is left, lest its tokens come back to life.
+
+    :param not_before: evidence from before then is dropped (`prompt=login`, `max_age`): `acr` and `auth_time`
+        are those of the authentication that was asked for, not of a stronger one long ago.
+    :raises Fault: `login.needed` when the credential was removed meanwhile.
     """
     now, secret = services.clock.now(), new_handle()
     row = _row(unit.session, services, request)
-    if row is not None and row.person != person:
+    held = () if row is None else _evidence(unit.session, services, row)
+    if row is not None and (row.person != person or not held):
         end(unit, services, PersonId(row.person), row.id)
         row = None
     if row is None:
@@ -98,21 +116,28 @@ def begin(
             id=new_id(),
             browser=hashed(secret),
             person=person,
-            evidence=_as_text([evidence]),
+            evidence=to_text([evidence]),
             started_at=now,
             expires_at=now + _LIFETIME,
         )
         name = EventName.LOGIN_SUCCEEDED
     else:
-        kept = [from_json(piece) for piece in json.loads(row.evidence)]
-        row.evidence = _as_text([*(piece for piece in kept if type(piece) is not type(evidence)), evidence])
+        kept = [
+            piece
+            for piece in held
+            if type(piece) is not type(evidence) and (not_before is None or piece.at >= not_before)
+        ]
+        row.evidence = to_text([*kept, evidence])
         row.browser = hashed(secret)
         name = EventName.LOGIN_RAISED
     unit.session.add(row)
     unit.session.flush()
+    login = read(unit.session, services, row)
+    if login is None:
+        raise Fault("login.needed")
     unit.record(Event(name, unit.ward, now, {person: {"by": type(evidence).__name__}}))
     cookie = Cookie(name_of(unit.ward, "login"), secret, int(_LIFETIME.total_seconds()))
-    return read(unit.session, services, row), cookie
+    return login, cookie
 
 
 def end(unit: Unit, services: Services, person: PersonId, login: str) -> None:

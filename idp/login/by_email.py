@@ -1,5 +1,8 @@
 """Logging in by a code sent by mail: the same status, headers and body for every address."""
 
+from datetime import timedelta
+from typing import Final
+
 from fastapi import APIRouter
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -9,15 +12,19 @@ from assurance import email_codes
 from card.faults import Fault
 from card.pages.forms import see_other
 from idp import interactions
+from idp.cookies import Cookie, name_of
 from idp.faults import answer
 from idp.login.code_mail import send_code
 from idp.login.flow import Form, complete
 from idp.services import Services
 
+_REMEMBERED_FOR: Final = timedelta(days=180)
+
 
 def email_routes(services: Services) -> APIRouter:
     """The pages of one ward."""
     router, pages, database, ward = APIRouter(), services.pages, services.database, services.ward
+    kept = name_of(ward.code, "mail")
 
     @router.get("/login/email")
     def ask_for_address(request: Request, i: str = "") -> Response:
@@ -38,6 +45,7 @@ def email_routes(services: Services) -> APIRouter:
                     form.one("address"),
                     browser=interaction.browser,
                     now=services.clock.now(),
+                    kept=request.cookies.get(kept, ""),
                 )
                 interactions.keep(unit, services, interaction, {**interaction.payload, "email": made.id})
         except Fault as fault:
@@ -64,7 +72,7 @@ def email_routes(services: Services) -> APIRouter:
         try:
             with database.writing(ward.code) as unit:
                 interaction = interactions.load(unit.session, services, request, i)
-                address = email_codes.check(
+                address = email_codes.redeem(
                     unit,
                     services.vault,
                     str(interaction.payload.get("email", "")),
@@ -73,12 +81,15 @@ def email_routes(services: Services) -> APIRouter:
                     now=services.clock.now(),
                 )
                 login = email_codes.log_in(unit, services.vault, address, services.clock.now())
-                return complete(unit, services, request, interaction, login.person, login.evidence)
+                response = complete(unit, services, request, interaction, login.person, login.evidence)
         except Fault as fault:
             if fault.code != "email.wrong_code":
                 return answer(pages, request, fault, back=services.address(f"/login?i={i}"))
             error = " ".join(pages.fault_texts(pages.locale(request), fault))
             context = {"i": i, "base": services.address(""), "error": error}
             return pages.render(request, "idp/login/code.html", context, status=400, leads_out=True)
+        known = email_codes.known_browser(services.vault, ward.code, address)
+        Cookie(kept, known, int(_REMEMBERED_FOR.total_seconds())).set_on(response)
+        return response
 
     return router

@@ -1,8 +1,6 @@
 """The mail with a login code."""
 
-from contextlib import suppress
-
-from assurance.mail import Mail, MailFailed
+from assurance.mail import Mail, hand_over
 from assurance.wards import ward_name
 from idp.services import Services
 
@@ -15,5 +13,4 @@ def send_code(services: Services, locale: str, address: str, code: str) -> None:
         text(locale, "idp.code_mail.subject", ward=name),
         text(locale, "idp.code_mail.body", ward=name, code=code),
     )
-    with suppress(MailFailed):  # the person asks for another; the log says that mail fails
-        services.mailer.send(mail)
+    hand_over(services.mailer, [mail])

@@ -1,6 +1,5 @@
-"""What tokens hang from: authorization, login, proofs and grant, read for many requests in one snapshot."""
+"""What tokens hang from: authorization, login, credentials, proofs and grant, for many in one snapshot."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +8,10 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from assurance import people
+from assurance import credentials, people
 from assurance.database import table_of
 from assurance.engine import assess
-from assurance.evidence import Proof, from_json
+from assurance.evidence import Authentication, Proof, from_text, still_live
 from assurance.login import Login, LoginId
 from assurance.person import PersonId
 from assurance.thresholds import Thresholds
@@ -44,7 +43,7 @@ _STANDING: Final = (
 class Standing:
     """An authorization, and whether what it rests on still stands.
 
-    :param evidence: JSON of what was proven in its login.
+    :param evidence: what was proven in its login, without what rests on a credential that is gone.
     :param grant: the one that it acts under, None for oneself; `usable` is that grant if it may be used now.
     :param ended: it or its login was ended.
     """
@@ -56,7 +55,7 @@ class Standing:
     scope: str
     nonce: str | None
     login: LoginId
-    evidence: str
+    evidence: Collection[Authentication]
     started_at: datetime
     expires_at: datetime
     ended: bool
@@ -65,22 +64,12 @@ class Standing:
     principal: PersonId | None
     usable: Usable | None
 
-    @property
-    def allowed(self) -> bool:
-        """Whether what it acts under may be used: always so for oneself."""
-        return self.grant is None or self.usable is not None
-
-    def is_live(self, now: datetime) -> bool:
-        """Whether a token that hangs from it counts."""
-        return not self.ended and now < self.expires_at and self.allowed
-
     def live_login(self, now: datetime, thresholds: Thresholds) -> Login | None:
-        """The login, if it goes on; what it reaches is computed anew."""
-        if self.ended or now >= self.expires_at:
+        """The login, if it goes on and anything is left of it; what it reaches is computed anew."""
+        if self.ended or now >= self.expires_at or not self.evidence:
             return None
-        evidence = tuple(from_json(piece) for piece in json.loads(self.evidence))
-        assurance = assess([*evidence, *self.proofs], now, thresholds)
-        return Login(self.login, self.ward, self.person, assurance, self.started_at, evidence)
+        assurance = assess([*self.evidence, *self.proofs], now, thresholds)
+        return Login(self.login, self.ward, self.person, assurance, self.started_at, self.evidence)
 
 
 def _usable(found: Usable | None, row: "sa.Row[tuple[object, ...]]") -> Usable | None:
@@ -94,7 +83,9 @@ def load_standings(
 ) -> Mapping[str, Standing]:
     """Read authorizations by their ids."""
     rows = connection.execute(_STANDING, {"ward": ward, "ids": list(ids)}).all()
-    proofs = people.proofs_of_all(connection, ward, {PersonId(row.person) for row in rows})
+    persons = {PersonId(row.person) for row in rows}
+    proofs = people.proofs_of_all(connection, ward, persons)
+    live = credentials.live_of_all(connection, ward, persons)
     named = {GrantId(row.grant) for row in rows if row.grant is not None}
     usable = registry.usable_of(connection, ward, named, now)
     return {
@@ -106,7 +97,7 @@ def load_standings(
             scope=row.scope,
             nonce=row.nonce,
             login=LoginId(row.login),
-            evidence=row.evidence,
+            evidence=still_live(from_text(row.evidence), live[PersonId(row.person)]),
             started_at=row.started_at,
             expires_at=row.expires_at,
             ended=row.ended_at is not None or row.login_ended_at is not None,
