@@ -1,19 +1,40 @@
 """What a ward system imports: verify tokens locally, ask for decisions, keep two people's forms apart.
 
 It needs neither the service nor a database. Logging people in is plain OpenID Connect, by whatever client a
-system uses already.
+system uses already. Everything fails closed: an answer that is late, too long, no JSON or no decision is
+`DecisionUnavailable`, and any half of a delegated token is `TokenRefused`.
+
+    system = WardSystem(issuer, client_id, audience, signer)
+    access = system.verify(bearer)  # TokenRefused: log in again
+    decision = system.decide(access, "kaigo.nintei.renew", "file")  # DecisionUnavailable: do nothing
+
+`deploy/sandbox/portal` is a whole ward system made with it.
 """
 
-from delegation.client.access import Access, NotForThis, TokenRefused, read_access, require_context
-from delegation.client.system import Decision, DecisionUnavailable, WardSystem
+from delegation.client.access import (
+    DELEGATED_PREFIX,
+    DETAILS_TYPE,
+    Access,
+    NotForThis,
+    TokenRefused,
+    principal_name,
+    read_access,
+    require_context,
+)
+from delegation.client.provider import DecisionUnavailable
+from delegation.client.system import Decision, Renewed, WardSystem
 
 __all__ = [
+    "DELEGATED_PREFIX",
+    "DETAILS_TYPE",
     "Access",
     "Decision",
     "DecisionUnavailable",
     "NotForThis",
+    "Renewed",
     "TokenRefused",
     "WardSystem",
+    "principal_name",
     "read_access",
     "require_context",
 ]

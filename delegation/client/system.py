@@ -1,27 +1,25 @@
-"""A ward system's side of the protocol: keys, its own token, decisions, refresh."""
+"""A ward system's side of the protocol: tokens verified locally, its own token, refresh, decisions."""
 
 import secrets
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 
 import httpx2
 
+from card.clock import Clock, SystemClock
 from card.jose import KeySet, Signer, TokenRejected, sign_compact, verify_compact
 from delegation.client.access import Access, TokenRefused, read_access
+from delegation.client.keys import PublishedKeys
+from delegation.client.provider import Answer, DecisionUnavailable, Provider
 
 _ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_KEYS_FOR_S: Final = 300.0
-_AGAIN_AFTER_S: Final = 10.0
-_TIMEOUT_S: Final = 5.0
+_ASSERTION_LIFE: Final = timedelta(seconds=60)
 _EARLY_S: Final = 30
-
-
-class DecisionUnavailable(Exception):  # noqa: N818 - a state of the world
-    """No decision could be had; nothing is filed."""
+_PATIENCE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +27,31 @@ class Decision:
     """The answer to one question.
 
     :param reason: a code; `texts` says it to people, by language.
-    :param acr: what a step-up would have to reach, if that would help.
+    :param acr: the level that is needed, as `acr_values` asks for it.
     """
 
     allowed: bool
     reason: str
     texts: Mapping[str, str]
     acr: str | None
+
+    @property
+    def step_up(self) -> str | None:
+        """What a stronger login would have to reach, where that is all that is missing (RFC 9470 §4)."""
+        return self.acr if self.reason == "step_up" else None
+
+    @property
+    def over(self) -> bool:
+        """Whether the token counts no longer, whatever is asked with it: its bearer logs in again."""
+        return self.reason == "token_required"
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A new pair. The old refresh token is spent: keep this one before anything else is done."""
+
+    access_token: str
+    refresh_token: str
 
 
 class WardSystem:
@@ -44,46 +60,33 @@ class WardSystem:
     :param issuer: the ward's issuer.
     :param audience: the registered one, `aud` of the access tokens made for this system.
     :param signer: the registered key, for `private_key_jwt` (RFC 7523).
+    :param http: how the provider is reached, such as through a proxy or with an internal CA.
+    :param patience_s: seconds that one answer may take.
     """
 
-    def __init__(self, issuer: str, client_id: str, audience: str, signer: Signer) -> None:
-        self._issuer, self._client_id, self._audience, self._signer = issuer, client_id, audience, signer
-        self._http = httpx2.Client(timeout=_TIMEOUT_S, follow_redirects=False)
+    def __init__(
+        self,
+        issuer: str,
+        client_id: str,
+        audience: str,
+        signer: Signer,
+        *,
+        http: httpx2.Client | None = None,
+        clock: Clock | None = None,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self._client_id, self._audience, self._signer = client_id, audience, signer
+        self._http, self._clock = http or httpx2.Client(), clock or SystemClock()
+        self._provider = Provider(issuer, self._http, patience_s)
+        self._keys = PublishedKeys(self._fetch_keys)
         self._lock = threading.Lock()
-        self._metadata: Mapping[str, Any] | None = None
-        self._keys: KeySet | None = None
-        self._keys_at = float("-inf")
         self._own: tuple[str, float] = ("", 0.0)
 
     def close(self) -> None:
         """Let go of connections."""
         self._http.close()
 
-    # What the provider publishes.
-
-    def _json(self, response: httpx2.Response) -> Mapping[str, Any]:
-        document = response.raise_for_status().json()
-        if not isinstance(document, dict):
-            raise httpx2.DecodingError("no object", request=response.request)
-        return document
-
-    def _discovered(self, name: str) -> str:
-        if self._metadata is None:
-            found = self._json(self._http.get(f"{self._issuer}/.well-known/openid-configuration"))
-            if found.get("issuer") != self._issuer:  # OIDC Discovery §4.3
-                raise TokenRefused("the metadata names another issuer")
-            self._metadata = found
-        return str(self._metadata[name])
-
-    def _key_set(self, *, newer: bool) -> KeySet:
-        with self._lock:
-            age = time.monotonic() - self._keys_at
-            if self._keys is None or age > (_AGAIN_AFTER_S if newer else _KEYS_FOR_S):
-                document = self._json(self._http.get(self._discovered("jwks_uri")))
-                self._keys, self._keys_at = KeySet.from_jwks(document, ["ES256"]), time.monotonic()
-            return self._keys
-
-    # Tokens.
+    # Tokens of people.
 
     def verify(self, token: str) -> Access:
         """Verify an access token locally: signature, issuer, audience, time, and its shape.
@@ -92,73 +95,75 @@ class WardSystem:
         :raises DecisionUnavailable: when the provider's keys cannot be had.
         """
         try:
-            try:
-                claims = self._claims(token, newer=False)
-            except TokenRejected:
-                claims = self._claims(token, newer=True)
+            return read_access(token, self._claims(token, self._keys.get()))
+        except TokenRejected as error:
+            if error.code != "key":
+                raise TokenRefused(error.code) from error
+        try:
+            return read_access(token, self._claims(token, self._keys.get(newer=True)))
         except TokenRejected as error:
             raise TokenRefused(error.code) from error
-        except httpx2.HTTPError as error:
-            raise DecisionUnavailable from error
-        return read_access(token, claims)
 
-    def _claims(self, token: str, *, newer: bool) -> Mapping[str, object]:
+    def _claims(self, token: str, keys: KeySet) -> Mapping[str, object]:
         return verify_compact(
             token,
-            self._key_set(newer=newer),
+            keys,
             typ="at+jwt",
-            issuer=self._issuer,
+            issuer=self._provider.issuer,
             audience=self._audience,
             required=("sub", "client_id", "scope", "jti"),
-            now=datetime.now(UTC),
+            now=self._clock.now(),
         )
 
-    def _assertion(self) -> dict[str, str]:
-        now = int(time.time())
+    def _fetch_keys(self) -> KeySet:
+        published = self._provider.get(self._provider.endpoint("jwks_uri")).ok()
+        if not published.get("keys"):
+            raise DecisionUnavailable("the provider publishes no keys")
+        return KeySet.from_jwks(published, ["ES256"])
+
+    def refresh(self, refresh_token: str) -> Renewed:
+        """New tokens for a refresh token (RFC 6749 §6). One at a time: a second use ends the login.
+
+        :raises TokenRefused: when what it hangs from has ended or is on hold.
+        :raises DecisionUnavailable: when nobody can tell; the same token may be tried again.
+        """
+        answer = self._ask_for_token({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        if answer.status == 400 and answer.document.get("error") == "invalid_grant":
+            raise TokenRefused("invalid_grant")
+        return Renewed(answer.member("access_token"), answer.member("refresh_token"))
+
+    # The system's own token.
+
+    def _ask_for_token(self, form: Mapping[str, str]) -> Answer:
+        now = self._clock.now()
         claims = {
             "iss": self._client_id,
             "sub": self._client_id,
-            "aud": self._issuer,
+            "aud": self._provider.issuer,
             "jti": secrets.token_hex(16),
-            "iat": now,
-            "exp": now + 60,
+            "iat": int(now.timestamp()),
+            "exp": int((now + _ASSERTION_LIFE).timestamp()),
         }
-        return {
-            "client_assertion_type": _ASSERTION,
-            "client_assertion": sign_compact(claims, self._signer, typ="client-authentication+jwt"),
-        }
-
-    def _ask_for_token(self, form: Mapping[str, str]) -> Mapping[str, Any]:
-        return self._json(
-            self._http.post(self._discovered("token_endpoint"), data=dict(form) | self._assertion())
-        )
-
-    def refresh(self, refresh_token: str) -> Mapping[str, Any]:
-        """New tokens for a refresh token (RFC 6749 §6).
-
-        :returns: the token response.
-        :raises TokenRefused: when what it hangs from has ended or is on hold.
-        :raises DecisionUnavailable: when the provider cannot be reached.
-        """
-        try:
-            return self._ask_for_token({"grant_type": "refresh_token", "refresh_token": refresh_token})
-        except httpx2.HTTPStatusError as error:
-            if error.response.status_code < 500:
-                raise TokenRefused("the refresh token was refused") from error
-            raise DecisionUnavailable from error
-        except httpx2.HTTPError as error:
-            raise DecisionUnavailable from error
+        assertion = sign_compact(claims, self._signer, typ="client-authentication+jwt")
+        proof = {"client_assertion_type": _ASSERTION, "client_assertion": assertion}
+        return self._provider.post_form(self._provider.endpoint("token_endpoint"), {**form, **proof})
 
     def _own_token(self) -> str:
         with self._lock:
             token, until = self._own
         if time.monotonic() < until:
             return token
-        made = self._ask_for_token({"grant_type": "client_credentials", "scope": "decide"})
-        token = str(made["access_token"])
+        asked = time.monotonic()
+        answer = self._ask_for_token({"grant_type": "client_credentials", "scope": "decide"})
+        token, lasts_s = answer.member("access_token"), answer.ok().get("expires_in")
         with self._lock:
-            self._own = (token, time.monotonic() + int(made["expires_in"]) - _EARLY_S)
+            self._own = (token, asked + (lasts_s if isinstance(lasts_s, int) else 0) - _EARLY_S)
         return token
+
+    def _drop_own(self, token: str) -> None:
+        with self._lock:
+            if self._own[0] == token:
+                self._own = ("", 0.0)
 
     # Decisions.
 
@@ -177,21 +182,28 @@ class WardSystem:
             },
             "context": {"token": access.token},
         }
-        try:
-            answer = self._json(
-                self._http.post(
-                    f"{self._issuer}/access/v1/evaluation",
-                    json=question,
-                    headers={"Authorization": f"Bearer {self._own_token()}"},
-                )
-            )
-        except httpx2.HTTPError as error:
-            raise DecisionUnavailable from error
-        context = answer.get("context", {})
-        acr = context.get("acr_values")
-        return Decision(
-            allowed=answer.get("decision") is True,
-            reason=str(context.get("reason", "")),
-            texts={str(locale): str(text) for locale, text in context.get("reason_user", {}).items()},
-            acr=acr if isinstance(acr, str) else None,
-        )
+        answer = self._evaluated(question)
+        if answer.status == 401:  # our own token was ended before its time: with a new one, once
+            answer = self._evaluated(question)
+        return _decision(answer.ok())
+
+    def _evaluated(self, question: Mapping[str, object]) -> Answer:
+        own = self._own_token()
+        answer = self._provider.post_json(f"{self._provider.issuer}/access/v1/evaluation", question, own)
+        if answer.status == 401:
+            self._drop_own(own)
+        return answer
+
+
+def _decision(answer: Mapping[str, object]) -> Decision:
+    """Read a response (AuthZEN §6.2); `decision` alone is required."""
+    allowed, context = answer.get("decision"), answer.get("context", {})
+    if not isinstance(allowed, bool) or not isinstance(context, Mapping):
+        raise DecisionUnavailable("the answer holds no decision")
+    texts, acr = context.get("reason_user"), context.get("acr_values")
+    return Decision(
+        allowed=allowed,
+        reason=str(context.get("reason", "")),
+        texts={str(k): str(v) for k, v in texts.items()} if isinstance(texts, Mapping) else {},
+        acr=acr if isinstance(acr, str) else None,
+    )

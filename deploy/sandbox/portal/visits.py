@@ -1,52 +1,93 @@
 """What the portal remembers of a browser: for whom it acts, in as many contexts as were opened."""
 
 import secrets
+import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from starlette.requests import Request
 
-from delegation.client import Access
+from delegation.client import Access, TokenRefused, WardSystem, require_context
 
 _MOST: Final = 1000
+
+
+@dataclass(frozen=True)
+class Filed:
+    """Something that was filed.
+
+    :param once: made with its form, so that a form sent twice is filed once.
+    :param delegated: a delegate filed it; who they are is not everybody's to know.
+    """
+
+    number: int
+    once: str
+    at: datetime
+    principal: str
+    procedure: str
+    text: str
+    delegated: bool
 
 
 @dataclass
 class Context:
     """One login for one principal.
 
-    :param name: who logged in; `principal` for whom, None for themselves.
-    :param typed: what was typed, by procedure, kept over a step-up.
+    :param name: who logged in; `principal` for whom, empty for themselves.
+    :param typed: what was typed, by procedure, kept over a step-up and over a login that ended.
+    :param filed: what was filed last, for its receipt.
+    :param over: its tokens count no longer; a new login goes on from here.
     """
 
     access: Access
-    refresh_token: str
-    id_token: str
+    refresh_token: str = field(repr=False)
+    id_token: str = field(repr=False)
     name: str
-    principal: str | None
-    typed: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Filing:
-    """Something that was filed."""
-
-    at: datetime
     principal: str
-    procedure: str
-    text: str
+    typed: dict[str, str] = field(default_factory=dict, repr=False)
+    filed: Filed | None = None
+    over: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def live(self, system: WardSystem) -> Access:
+        """A token that counts, refreshed if it must be.
+
+        One tab after the other: a refresh token counts once, and its second use ends the login (RFC 9700
+        §4.14.2). The new one is kept before anything else can fail.
+
+        :raises TokenRefused: when the login is over.
+        """
+        with self._lock:
+            try:
+                return system.verify(self.access.token)
+            except TokenRefused:
+                renewed = system.refresh(self.refresh_token)
+            self.refresh_token = renewed.refresh_token
+            access = system.verify(renewed.access_token)
+            require_context(access, self.access.context)
+            self.access = access
+            return access
 
 
 @dataclass
 class Visit:
     """A browser.
 
-    :param back_to: where a step-up leads, by the `state` of its login.
+    :param back_to: where a login leads, by its `state`.
     """
 
     contexts: dict[str, Context] = field(default_factory=dict)
     back_to: dict[str, str] = field(default_factory=dict)
+
+    def open(self, context: Context) -> None:
+        """Add a login. Whoever used this browser before is out: families share one."""
+        id_, who = context.access.context, context.access.subject
+        known = self.contexts.get(id_)
+        if known is not None:
+            context.typed = known.typed
+        kept = {other: kept for other, kept in self.contexts.items() if kept.access.subject == who}
+        self.contexts = kept | {id_: context}
 
 
 class Visits:
