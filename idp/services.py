@@ -20,6 +20,7 @@ from delegation.rules import Rules, load_rules
 from idp.keys import KeyPurpose, KeyRing, load_keys
 from idp.schema import is_current
 from idp.settings import Settings
+from idp.sweeper import Sweeper
 from idp.token.lookups import Lookups
 from idp.token.presented import AccessTokens
 
@@ -74,10 +75,12 @@ def wards_of(settings: Settings) -> list[Ward]:
     return [Ward(parse_ward(code), issuer) for code, issuer in settings.wards.items()]
 
 
-def sequencer_of(wards: Sequence[Services]) -> Sequencer:
-    """What numbers the leaves of these wards' logs."""
+def background_of(wards: Sequence[Services]) -> tuple[Sequencer, Sweeper]:
+    """What works beside the requests: numbering the leaves of the logs, and deleting what expired."""
+    database, clock = wards[0].database, wards[0].clock
     logs = [(services.ward, services.keys.log) for services in wards]
-    return Sequencer(wards[0].database, logs, wards[0].clock)
+    codes = [services.ward.code for services in wards]
+    return Sequencer(database, logs, clock), Sweeper(database, codes, clock)
 
 
 def compose(settings: Settings, *, sandbox: bool = False) -> Sequence[Services]:

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Installs the Debian packages that a target of the Makefile needs, or says which to install where it may not.
-# Usage: debian.sh base|card|test
+# Usage: debian.sh base|card|test|bench
 set -eu
 
 base="python3-venv ca-certificates"
 card="pcscd vsmartcard-vpcd opensc swig libpcsclite-dev gcc libc6-dev python3-dev"
 test="$card chromium fonts-noto-cjk postgresql npm"
+bench="$test wrk"
 
 provided() { # A package that is not installed counts where the machine has the program from elsewhere.
     case "$1" in
@@ -23,7 +24,8 @@ case "$1" in
 base) wanted=$base ;;
 card) wanted=$card ;;
 test) wanted=$test ;;
-*) echo "usage: $0 base|card|test" >&2 && exit 2 ;;
+bench) wanted=$bench ;;
+*) echo "usage: $0 base|card|test|bench" >&2 && exit 2 ;;
 esac
 
 missing=""

@@ -4,7 +4,7 @@ import uvicorn
 
 from idp import logs
 from idp.app import create_app
-from idp.services import compose, sequencer_of
+from idp.services import background_of, compose
 from idp.settings import Settings
 
 
@@ -13,7 +13,7 @@ def main() -> None:
     logs.configure()
     settings = Settings()
     wards = compose(settings, sandbox=True)
-    app = create_app(wards, [sequencer_of(wards)])
+    app = create_app(wards, background_of(wards))
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False)
 
 
