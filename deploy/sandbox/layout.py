@@ -16,6 +16,7 @@ WARD: Final = "131130"
 class Layout:
     """One sandbox: a folder and its ports.
 
+    :param portal_host: `localhost`, or `127.0.0.1`, which is another site to a browser.
     :param in_process_card: the card lives in the bridge, without pcscd.
     """
 
@@ -26,6 +27,7 @@ class Layout:
     bridge_port: int
     smtp_port: int
     in_process_card: bool
+    portal_host: str = "localhost"
 
     @property
     def issuer(self) -> str:
@@ -35,7 +37,7 @@ class Layout:
     @property
     def portal(self) -> str:
         """The sample ward system."""
-        return f"http://localhost:{self.portal_port}"
+        return f"http://{self.portal_host}:{self.portal_port}"
 
     @property
     def portal_key(self) -> Path:

@@ -139,11 +139,21 @@ def sandbox(
     bridge_port: Annotated[int, typer.Option(help="Port of the bridge.")] = 8403,
     smtp_port: Annotated[int, typer.Option(help="Port that mail is sent to.")] = 8425,
     in_process_card: Annotated[bool, typer.Option(help="Do without pcscd.")] = False,
+    portal_host: Annotated[
+        str, typer.Option(help="Host of the sample ward system; 127.0.0.1 makes it another site.")
+    ] = "localhost",
     reset: Annotated[bool, typer.Option(help="Forget the last sandbox first.")] = False,
 ) -> None:
     """Run the provider, a ward system, a bridge with a virtual card and a mail catcher, until Ctrl-C."""
     layout = Layout(
-        folder.resolve(), provider_port, portal_port, mail_port, bridge_port, smtp_port, in_process_card
+        folder.resolve(),
+        provider_port,
+        portal_port,
+        mail_port,
+        bridge_port,
+        smtp_port,
+        in_process_card,
+        portal_host,
     )
     if reset and layout.folder.exists():
         shutil.rmtree(layout.folder)
@@ -160,7 +170,7 @@ def sandbox(
         card = _lay_cards(layout, stack)
         parts.start("provider", ["-m", "deploy.sandbox.provider"])
         parts.start("mailbox", ["-m", "deploy.sandbox.mailbox", str(smtp_port), str(mail_port)])
-        portal = ["-m", "deploy.sandbox.portal", layout.issuer, str(portal_port), str(layout.portal_key)]
+        portal = ["-m", "deploy.sandbox.portal", layout.issuer, layout.portal, str(layout.portal_key)]
         parts.start("portal", portal)
         entry = "from idp.cli import main; main()"
         bridge = ["bridge", "--enrolment", str(layout.enrolment), "--port", str(bridge_port), *card]

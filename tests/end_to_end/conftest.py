@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,14 +44,14 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-@pytest.fixture(scope="package")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+@contextmanager
+def running(folder: Path, *options: str, portal_host: str = "localhost") -> Iterator[Sandbox]:
+    """What `make sandbox` starts, on ports of its own."""
     provider, portal, mail, bridge, smtp = free_ports(5)
-    folder = tmp_path_factory.mktemp("sandbox")
     command = [
         str(Path(sys.executable).parent / "dairi"), "sandbox", "--folder", str(folder / "state"),
         "--provider-port", str(provider), "--mail-port", str(mail), "--bridge-port", str(bridge),
-        "--smtp-port", str(smtp), "--portal-port", str(portal),
+        "--smtp-port", str(smtp), "--portal-port", str(portal), "--portal-host", portal_host, *options,
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with (
@@ -65,15 +66,24 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
                 break
         logs = "".join(path.read_text("utf-8") for path in (folder / "state").glob("*.log"))
         assert process.poll() is None, "".join(lines) + (folder / "out").read_text("utf-8") + logs
-        yield Sandbox(
-            f"http://localhost:{provider}/131130/account",
-            f"http://localhost:{portal}",
-            f"http://localhost:{mail}",
-            f"http://127.0.0.1:{bridge}",
-        )
-        process.send_signal(signal.SIGINT)
-        process.stdout.read()
-        assert process.wait(30) == 0
+        try:
+            yield Sandbox(
+                f"http://localhost:{provider}/131130/account",
+                f"http://{portal_host}:{portal}",
+                f"http://localhost:{mail}",
+                f"http://127.0.0.1:{bridge}",
+            )
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+            ended = process.wait(30)
+        assert ended == 0
+
+
+@pytest.fixture(scope="package")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with running(tmp_path_factory.mktemp("sandbox")) as started:
+        yield started
 
 
 @pytest.fixture(scope="package")

@@ -1,9 +1,10 @@
-"""Serve the portal: `python -m deploy.sandbox.portal ISSUER PORT KEY_FILE`."""
+"""Serve the portal: `python -m deploy.sandbox.portal ISSUER ADDRESS KEY_FILE`."""
 
 import secrets
 import sys
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -18,8 +19,8 @@ CLIENT_ID = "kaigo-portal"
 
 def main() -> None:
     """Serve until stopped."""
-    issuer, port, key_file = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    address, signer = f"http://localhost:{port}", SoftwareSigner.from_pem(key_file.read_bytes())
+    issuer, address, key_file = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    signer, port = SoftwareSigner.from_pem(key_file.read_bytes()), urlsplit(address).port or 80
     with closing(WardSystem(issuer, CLIENT_ID, address, signer)) as system:
         login = ward_login(issuer, CLIENT_ID, signer)
         app = create_portal(Portal(address, system), login, secrets.token_urlsafe(32))
