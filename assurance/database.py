@@ -312,7 +312,9 @@ class Database:
         :raises ValueError: when it is another kind already.
         """
         with self.writing_engine.begin() as connection:
-            found = connection.execute(sa.select(Installation.kind)).scalar()  # type: ignore[call-overload] # a column
+            if self.engine.dialect.name == "postgresql":  # of two first starts one waits for the other
+                connection.execute(sa.text("LOCK TABLE installation IN EXCLUSIVE MODE"))
+            found = connection.execute(sa.select(table_of(Installation).c.kind)).scalar()
             if found is None:
                 connection.execute(sa.insert(Installation).values(kind=kind))
             elif found != kind:

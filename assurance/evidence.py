@@ -32,7 +32,7 @@ class Passkey:
 
     :param synced: the credential may be backed up (BE=1).
     :param counts_from: before this it counts for less, as after a recovery.
-    :param credential: our id of the passkey.
+    :param credential: our id of the passkey; without it the evidence is never live.
     """
 
     at: datetime
@@ -47,7 +47,7 @@ class CardAuthentication:
     """The user authentication certificate signed, after its PIN.
 
     :param countersigned: by a bridge that staff enrolled; only then it resists phishing.
-    :param credential: the MAC by which the card is its person's identifier.
+    :param credential: the MAC by which the card is its person's identifier, as with a passkey.
     """
 
     at: datetime
@@ -82,11 +82,7 @@ def still_live(evidence: Collection[Authentication], live: Collection[str]) -> t
 
     :param live: the credentials of its person that are live now.
     """
-    return tuple(
-        piece
-        for piece in evidence
-        if isinstance(piece, EmailCode) or piece.credential is None or piece.credential in live
-    )
+    return tuple(piece for piece in evidence if isinstance(piece, EmailCode) or piece.credential in live)
 
 
 def to_text(evidence: Collection[Authentication]) -> str:

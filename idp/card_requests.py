@@ -1,11 +1,22 @@
-"""Asking for a card's signature through the bridge, and taking what comes back."""
+"""Asking for a card's signature through the bridge, and acting on what comes back.
+
+An answer is verified, taken and acted on together: a refusal costs it, and is recorded; what is not the
+person's fault (no revocation list, no database) leaves it waiting, to be finished without a new signature.
+"""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from assurance import challenges
 from assurance.database import Unit
+from assurance.events import Event, EventName
 from assurance.person import new_id
 from assurance.wards import ward_name
 from card.certificates import Purpose
@@ -13,8 +24,11 @@ from card.container import CardEvidence, SigningPurpose, ToBeSigned, prepare, ve
 from card.faults import CardRejected, Fault
 from card.jose import Flattened
 from card.request import CardRequest, RequestItem, sign_request
-from idp import interactions
+from card.revocation import StatusUnavailable
+from idp import answers, interactions
+from idp.answers import Brought
 from idp.cookies import Cookie
+from idp.faults import Stranded, answer
 from idp.keys import KeyPurpose
 from idp.services import Services
 
@@ -68,6 +82,7 @@ def ask(
         data={
             "interaction": interaction,
             "purpose": str(purpose),
+            "until": (now + purpose.lifetime).isoformat(),
             "protected": made.protected,
             "payload": made.payload,
         },
@@ -101,20 +116,83 @@ def receive(unit: Unit, services: Services, state: str, container: str) -> tuple
         Flattened.parse(container)
     except (CardRejected, ValueError) as error:
         raise unit.costly(Fault("card.malformed")) from error
-    answer = {name: str(asked[name]) for name in ("purpose", "protected", "payload")}
+    kept = {name: str(asked[name]) for name in ("purpose", "until", "protected", "payload")}
     id_ = str(asked["interaction"])
-    return id_, interactions.keep_answer(unit, services, id_, answer | {"container": container})
+    return id_, answers.keep(unit, services, id_, kept | {"container": container})
 
 
-def verify(services: Services, answer: Mapping[str, str]) -> CardEvidence:
-    """Verify an answer that its own browser brought.
+def _judge(services: Services, brought: Brought) -> CardEvidence | CardRejected:
+    kept = brought.answer
+    try:
+        return verify_signed_by_card(
+            Flattened.parse(kept["container"]),
+            expecting=SigningPurpose(kept["purpose"]),
+            prepared=ToBeSigned(kept["protected"], kept["payload"]),
+            trust=services.trust,
+            now=services.clock.now(),
+        )
+    except CardRejected as rejected:
+        return rejected
 
-    :raises CardRejected: as `verify_signed_by_card`.
+
+def let_wait(services: Services, brought: Brought) -> Cookie:
+    """Keep an answer as long as its request could have been answered: a login for five minutes at most."""
+    until = datetime.fromisoformat(brought.answer["until"])
+    with services.database.writing(services.ward.code) as unit:
+        return answers.let_wait(unit, services, brought, until)
+
+
+@contextmanager
+def _costly(unit: Unit, refusal: Event) -> Iterator[None]:
+    """Commit a refusal, with its leaf, and without whatever was begun before it."""
+    before, begun = len(unit.events), unit.session.begin_nested()
+    try:
+        yield
+    except Fault as fault:
+        begun.rollback()
+        del unit.events[before:]
+        unit.record(replace(refusal, clear={"code": fault.code}))
+        unit.costly(fault)
+        raise
+    begun.commit()
+
+
+def finish(
+    services: Services,
+    request: Request,
+    brought: Brought,
+    act: Callable[[Unit, CardEvidence], Response],
+    *,
+    refusal: EventName,
+    back: str,
+    ends: bool = False,
+) -> Response:
+    """Act on what a card signed, once.
+
+    Signature and revocation lists are looked at before the unit that takes the answer: that is no work for
+    under the one write lock, and nothing that the lock guards enters into it.
+
+    :param back: where a refused person begins again.
+    :param ends: the interaction ends with the answer, good or bad.
     """
-    return verify_signed_by_card(
-        Flattened.parse(answer["container"]),
-        expecting=SigningPurpose(answer["purpose"]),
-        prepared=ToBeSigned(answer["protected"], answer["payload"]),
-        trust=services.trust,
-        now=services.clock.now(),
-    )
+    id_, judged, now = brought.interaction.id, _judge(services, brought), services.clock.now()
+    if isinstance(judged, StatusUnavailable):
+        response = answer(services.pages, request, judged)
+        let_wait(services, brought).set_on(response)
+        return response
+    try:
+        with services.database.writing(services.ward.code) as unit:
+            answers.take(unit, brought)
+            if ends:
+                interactions.close(unit, id_)
+            with _costly(unit, Event(refusal, unit.ward, now)):
+                if isinstance(judged, CardRejected):
+                    raise judged
+                response = act(unit, judged)
+    except Stranded:
+        raise
+    except Fault as fault:
+        response = answer(services.pages, request, fault, back=back)
+    over = interactions.cookies_of(services, id_) if ends else answers.dropped_cookie(services, id_)
+    over.set_on(response)
+    return response

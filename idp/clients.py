@@ -17,6 +17,7 @@ from sqlmodel import Session
 from assurance.database import Unit, connection_of, table_of
 from assurance.wards import WardCode
 from card.jose import KeySet
+from delegation.client import DELEGATED_PREFIX
 from idp.tables import OAuthClientRow
 
 DECIDE: Final = "decide"
@@ -99,7 +100,7 @@ def register_client(unit: Unit, client: Client, now: datetime) -> None:
 
     :raises ValueError: for a scope that the mint alone writes.
     """
-    if any(scope.startswith("delegated:") for scope in client.scopes):
+    if any(scope.startswith(DELEGATED_PREFIX) for scope in client.scopes):
         raise ValueError("delegated: scopes are not registered")
     unit.session.merge(
         OAuthClientRow(

@@ -25,6 +25,23 @@ class Cookie:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Cookies:
+    """Cookies that go together."""
+
+    each: tuple[Cookie, ...]
+
+    def set_on(self, response: Response) -> None:
+        """Let a response carry them."""
+        for cookie in self.each:
+            cookie.set_on(response)
+
+
 def name_of(ward: WardCode, use: str) -> str:
     """The name of a cookie; ports of one host share cookies, so it carries program and ward."""
     return f"__Host-dairi-{ward}-{use}"
+
+
+def dropped(ward: WardCode, *uses: str) -> Cookies:
+    """What deletes cookies."""
+    return Cookies(tuple(Cookie(name_of(ward, use), "", 0) for use in uses))

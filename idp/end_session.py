@@ -1,105 +1,153 @@
-"""RP-initiated logout (OIDC RP-Initiated Logout §2)."""
+"""RP-initiated logout (OIDC RP-Initiated Logout §2).
 
-from collections.abc import Mapping
-from urllib.parse import urlencode
+Whoever is not named by a good hint is asked first. What was asked for is checked once and then waits in an
+interaction: a POST of another site brings no cookie of ours, the GET that follows it does.
+"""
+
+from dataclasses import dataclass
 
 from fastapi import APIRouter
 from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assurance.levels import LOWEST, Requirement
 from assurance.login import Login
+from assurance.person import PersonId
 from card.faults import Fault
-from card.jose import TokenRejected, unverified_claims, verify_compact
 from card.pages.forms import see_other
-from idp import sessions
-from idp.authorization.request import single
+from idp import interactions, sessions
+from idp.authorization.answer import with_parameters
+from idp.authorization.hint import Hint, hinted_person, read_hint
+from idp.authorization.request import read_parameters
 from idp.clients import load_client
-from idp.cookies import Cookie, name_of
-from idp.keys import KeyPurpose
+from idp.cookies import Cookie, Cookies, dropped
+from idp.interactions import LOGOUT
 from idp.login.flow import Form
 from idp.services import Services
-from idp.subjects import person_of
-from idp.token.mint import ID_TYPE
 
 
-def _hint(services: Services, token: str) -> Mapping[str, object] | None:
-    """An ID token of ours; that it expired does not matter here (§4)."""
-    try:
-        claims = unverified_claims(token)
-        verify_compact(
-            token,
-            services.keys.key_set(KeyPurpose.TOKEN),
-            typ=ID_TYPE,
-            issuer=services.ward.issuer,
-            audience=str(claims.get("aud")),
-            required=("sub",),
-            now=services.clock.now(),
-            leeway_s=365 * 24 * 3600,
-        )
-    except TokenRejected:
+@dataclass(frozen=True, slots=True)
+class LogoutRequest:
+    """A request that may be answered.
+
+    :param person: who is meant by its hint.
+    :param back: where to go afterwards, at an address that the client registered.
+    """
+
+    person: PersonId | None
+    back: str | None
+
+    def needs_no_question(self, login: Login | None) -> bool:
+        """Whether the person at the browser is the one who is meant, or nobody (§2)."""
+        return login is None or login.person == self.person
+
+
+def _back(session: Session, services: Services, parameters: dict[str, str], client_id: str) -> str | None:
+    target = parameters.get("post_logout_redirect_uri")
+    if target is None:
         return None
-    return claims
-
-
-def _back(
-    session: Session, services: Services, parameters: Mapping[str, str], hint: Mapping[str, object] | None
-) -> str | None:
-    """Where to go afterwards: an address that the client registered (§3)."""
-    client_id = parameters.get("client_id") or (str(hint["aud"]) if hint else "")
     client = load_client(session, services.ward.code, client_id)
-    target = parameters.get("post_logout_redirect_uri", "")
-    if not target:
-        return None
     if client is None or target not in client.post_logout_redirect_uris:
         raise Fault("end_session.redirect_uri")
-    state = parameters.get("state")
-    return target if state is None else f"{target}?{urlencode({'state': state})}"
+    return with_parameters(target, {"state": parameters["state"]} if "state" in parameters else {})
 
 
-def _is_about(session: Session, services: Services, hint: Mapping[str, object] | None, login: Login) -> bool:
-    client = load_client(session, services.ward.code, str(hint["aud"])) if hint else None
-    if client is None or hint is None:
-        return False
-    return person_of(session, services.ward.code, client.sector, str(hint["sub"])) == login.person
+def _parse(session: Session, services: Services, parameters: dict[str, str]) -> LogoutRequest:
+    """Read a request; a hint that does not verify is none (§4).
+
+    :raises Fault: `end_session.client` where hint and `client_id` differ (§2); `end_session.redirect_uri`.
+    """
+    hint: Hint | None = read_hint(services, parameters.get("id_token_hint", ""))
+    client_id = parameters.get("client_id", "" if hint is None else hint.client_id)
+    if hint is not None and client_id != hint.client_id:
+        raise Fault("end_session.client")
+    person = None if hint is None else hinted_person(session, services, hint)
+    return LogoutRequest(person, _back(session, services, parameters, client_id))
 
 
-def end_session_routes(services: Services) -> APIRouter:
-    """The endpoint of one ward."""
-    router, ward = APIRouter(), services.ward
-
-    @router.get("/end-session")
-    def begin(request: Request) -> Response:
-        parameters = single(request.query_params.multi_items())
-        hint = _hint(services, parameters.get("id_token_hint", ""))
-        with services.database.writing(ward.code) as unit:
-            back = _back(unit.session, services, parameters, hint)
-            login = sessions.current(unit.session, services, request)
-            if login is not None and not _is_about(unit.session, services, hint, login):
-                fields = {name: parameters[name] for name in parameters if name != "id_token_hint"}
-                context = {"base": services.address(""), "fields": fields}
-                return services.pages.render(request, "idp/account/logout.html", context, leads_out=True)
-        return _ended(services, request, back)
-
-    @router.post("/end-session")
-    def confirmed(request: Request, form: Form) -> Response:
-        names = ("client_id", "post_logout_redirect_uri", "state")
-        parameters = {name: form.one(name) for name in names if form.one(name)}
-        with services.database.reading(ward.code) as session:
-            back = _back(session, services, parameters, None)
-        return _ended(services, request, back)
-
-    return router
+def _wait(services: Services, asked: LogoutRequest) -> tuple[str, Cookie]:
+    with services.database.writing(services.ward.code) as unit:
+        return interactions.open_interaction(
+            unit,
+            services,
+            LOGOUT,
+            return_to=services.address("/end-session/confirm?i={i}"),
+            requirement=Requirement(LOWEST),
+            payload={"person": asked.person, "back": asked.back},
+            otherwise=services.address("/account"),
+        )
 
 
-def _ended(services: Services, request: Request, back: str | None) -> Response:
+def _question(services: Services, request: Request, i: str) -> Response:
+    context = {"base": services.address(""), "i": i}
+    return services.pages.render(request, "idp/account/logout.html", context, leads_out=True)
+
+
+def log_out(
+    services: Services, request: Request, back: str | None = None, *, i: str | None = None
+) -> Response:
+    """End the login of this browser, if there is one, and the interaction in which that was asked."""
     with services.database.writing(services.ward.code) as unit:
         login = sessions.current(unit.session, services, request)
         if login is not None:
             sessions.end(unit, services, login.person, login.id)
+        over = Cookies(()) if i is None else interactions.close(unit, i)
     page = {"base": services.address("")}
     response: Response = (
         services.pages.render(request, "idp/account/bye.html", page) if back is None else see_other(back)
     )
-    Cookie(name_of(services.ward.code, "login"), "", 0).set_on(response)
+    dropped(services.ward.code, "login").set_on(response)
+    over.set_on(response)
     return response
+
+
+def _begin(services: Services, request: Request, parameters: dict[str, str]) -> Response:
+    with services.database.reading(services.ward.code) as session:
+        asked = _parse(session, services, parameters)
+        login = sessions.current(session, services, request)
+    if request.method == "GET" and asked.needs_no_question(login):
+        return log_out(services, request, asked.back)
+    i, cookie = _wait(services, asked)
+    confirm = services.address(f"/end-session/confirm?i={i}")
+    response = _question(services, request, i) if request.method == "GET" else see_other(confirm)
+    cookie.set_on(response)
+    return response
+
+
+def end_session_routes(services: Services) -> APIRouter:
+    """The endpoint of one ward; a POST comes from clients, so no rule about our own pages holds (§2)."""
+    router = APIRouter()
+
+    @router.get("/end-session")
+    @router.post("/end-session")
+    async def end_session(request: Request) -> Response:
+        parameters = await read_parameters(request)
+        return await run_in_threadpool(_begin, services, request, parameters)
+
+    return router
+
+
+def confirm_routes(services: Services) -> APIRouter:
+    """Where the person is asked, and answers."""
+    router, database, ward = APIRouter(), services.database, services.ward
+
+    def finish(request: Request, i: str, *, confirmed: bool) -> Response:
+        with database.reading(ward.code) as session:
+            payload = interactions.load(session, services, request, i, kinds={LOGOUT}).payload
+            login = sessions.current(session, services, request)
+        asked = LogoutRequest(payload["person"], payload["back"])
+        if not (confirmed or asked.needs_no_question(login)):
+            return _question(services, request, i)
+        return log_out(services, request, asked.back, i=i)
+
+    @router.get("/end-session/confirm")
+    def ask(request: Request, i: str = "") -> Response:
+        return finish(request, i, confirmed=False)
+
+    @router.post("/end-session/confirm")
+    def confirm(request: Request, form: Form) -> Response:
+        return finish(request, form.one("i"), confirmed=True)
+
+    return router

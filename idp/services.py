@@ -75,12 +75,15 @@ def wards_of(settings: Settings) -> list[Ward]:
     return [Ward(parse_ward(code), issuer) for code, issuer in settings.wards.items()]
 
 
-def background_of(wards: Sequence[Services]) -> tuple[Sequencer, Sweeper]:
-    """What works beside the requests: numbering the leaves of the logs, and deleting what expired."""
+def background_of(wards: Sequence[Services]) -> tuple[Sweeper, Sequencer]:
+    """What works beside the requests: deleting what expired, and numbering the leaves of the logs.
+
+    The sequencer stops last: it closes the writers of whatever recorded something before.
+    """
     database, clock = wards[0].database, wards[0].clock
     logs = [(services.ward, services.keys.log) for services in wards]
     codes = [services.ward.code for services in wards]
-    return Sequencer(database, logs, clock), Sweeper(database, codes, clock)
+    return Sweeper(database, codes, clock), Sequencer(database, logs, clock)
 
 
 def compose(settings: Settings, *, sandbox: bool = False) -> Sequence[Services]:
@@ -92,6 +95,16 @@ def compose(settings: Settings, *, sandbox: bool = False) -> Sequence[Services]:
     if not sandbox and any(not ward.issuer.startswith("https://") for ward in wards):
         raise ValueError("an issuer without https; only `dairi sandbox` may do that")
     database, vault = open_database(settings)
+    try:
+        return _compose(settings, wards, database, vault, sandbox=sandbox)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _compose(
+    settings: Settings, wards: Sequence[Ward], database: Database, vault: Vault, *, sandbox: bool
+) -> Sequence[Services]:
     if not is_current(database):
         raise ValueError("the database is of another version; run `dairi migrate`")
     database.mark("sandbox" if sandbox else "production")

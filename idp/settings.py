@@ -1,9 +1,54 @@
 """Settings: every one of them, from the environment (`DAIRI_…`)."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from assurance.wards import parse_ward
+
+_AUTHORITY: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[1-9][0-9]{0,4})?\Z")
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*\Z")
+_DEFAULT_PORT: Final = {"https": ":443", "http": ":80"}
+
+
+def check_issuer(issuer: str) -> None:
+    """Refuse an issuer that is not written as browsers and clients will compare it, octet by octet.
+
+    :raises ValueError: saying what is wrong with it (OIDC Discovery §3, RFC 8414 §2, RFC 6454 §6.2).
+    """
+    parts = urlsplit(issuer)
+    wrong = {
+        "is no http or https address": parts.scheme not in _DEFAULT_PORT or not parts.netloc,
+        "has a query or a fragment": "?" in issuer or "#" in issuer,
+        "names a user": "@" in parts.netloc,
+        "ends with a slash": issuer.endswith("/"),
+        "has a host in capitals": parts.netloc != parts.netloc.lower(),
+        "states the port that goes without saying": parts.netloc.endswith(
+            _DEFAULT_PORT.get(parts.scheme, " ")
+        ),
+        "has a host or a path of unusual characters": not (
+            _AUTHORITY.match(parts.netloc) and _PATH.match(parts.path)
+        ),
+    }
+    for what, is_wrong in wrong.items():
+        if is_wrong:
+            raise ValueError(f"the issuer {what}")
+
+
+def describe(error: ValidationError) -> str:
+    """What is wrong with the settings, in one line and without their values."""
+    told = [
+        f"DAIRI_{str(found['loc'][0]).upper()} {found['msg'].removeprefix('Value error, ')}"
+        if found["type"] == "value_error"
+        else f"DAIRI_{str(found['loc'][0]).upper()} is {'missing' if found['type'] == 'missing' else 'wrong'}"
+        for found in error.errors(include_input=False, include_url=False)
+    ]
+    return "; ".join(told)
 
 
 class Settings(BaseSettings):
@@ -27,3 +72,18 @@ class Settings(BaseSettings):
     mail_sender: str = Field(default="noreply@ward.example", description="Address that mail is sent from.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8400, description="Port to listen on.")
+
+    @field_validator("wards")
+    @classmethod
+    def _are_served(cls, wards: Mapping[str, str]) -> Mapping[str, str]:
+        if not wards:
+            raise ValueError("names no ward")
+        if len(set(wards.values())) < len(wards):
+            raise ValueError("gives two wards one issuer")
+        for code, issuer in wards.items():
+            try:
+                parse_ward(code)
+                check_issuer(issuer)
+            except ValueError as error:
+                raise ValueError(f"is wrong for {code}: {error}") from error
+        return wards

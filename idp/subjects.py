@@ -1,5 +1,6 @@
 """Subjects: who a person is in a sector, by a random name that nothing joins with another sector's."""
 
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, select
 
 from assurance.database import Unit
@@ -9,13 +10,16 @@ from idp.tables import SubjectRow
 
 
 def sub_for(unit: Unit, sector: str, person: PersonId) -> str:
-    """The person's `sub` in a sector, made at the first use."""
-    row = unit.session.get(SubjectRow, (unit.ward, sector, person))
-    if row is None:
-        row = SubjectRow(ward=unit.ward, sector=sector, person=person, sub=new_id())
-        unit.session.add(row)
-        unit.session.flush()
-    return row.sub
+    """The person's `sub` in a sector, made at the first use; of two first uses at once one makes it."""
+    key = (unit.ward, sector, person)
+    row = unit.session.get(SubjectRow, key)
+    if row is not None:
+        return row.sub
+    dialect = unit.session.connection().dialect.name
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(SubjectRow)
+    made = {"ward": unit.ward, "sector": sector, "person": person, "sub": new_id()}
+    unit.session.exec(insert.values(**made).on_conflict_do_nothing())
+    return unit.session.get_one(SubjectRow, key).sub
 
 
 def person_of(session: Session, ward: WardCode, sector: str, sub: str) -> PersonId | None:

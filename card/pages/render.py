@@ -16,7 +16,7 @@ from card.dates import date_text, time_text
 from card.faults import Fault
 from card.pages.catalogue import LOCALES, Catalogue, load_catalogue
 
-LANGUAGE_COOKIE: Final = "dairi-lang"
+LANGUAGE_COOKIE: Final = "__Host-dairi-lang"
 _ONE_YEAR_S: Final = 365 * 24 * 3600
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -122,7 +122,9 @@ class Pages:
             },
         )
         if request.query_params.get("lang") in LOCALES:
-            response.set_cookie(LANGUAGE_COOKIE, locale, max_age=_ONE_YEAR_S, samesite="lax", httponly=True)
+            response.set_cookie(
+                LANGUAGE_COOKIE, locale, max_age=_ONE_YEAR_S, secure=True, samesite="lax", httponly=True
+            )
         return response
 
     def fault_texts(self, locale: str, fault: Fault) -> tuple[str, str]:

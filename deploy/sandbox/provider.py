@@ -14,7 +14,14 @@ def main() -> None:
     settings = Settings()
     wards = compose(settings, sandbox=True)
     app = create_app(wards, background_of(wards))
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=20,
+    )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from card.virtual.holder import sign_as_holder
 from card.virtual.store import load_deck, save_card, write_private
 from deploy.sandbox.layout import Layout
 from idp.card_requests import answer_uri
+from idp.cli.serve import SANDBOX_KEY
 from idp.clients import DECIDE, Client, register_client
 from idp.keys import KeyPurpose
 from idp.schema import migrate
@@ -50,7 +51,9 @@ def prepare_folder(layout: Layout) -> TestAuthority:
     now, trusted = SystemClock().now(), layout.authority / "trust"
     if not trusted.exists():
         layout.folder.mkdir(parents=True, exist_ok=True)
-        MasterKeys.generate().save(layout.folder / "master.key")
+        made = MasterKeys.generate()
+        named = f"{SANDBOX_KEY}-{made.current}"  # so that production can tell it
+        MasterKeys(named, {named: made.keys[made.current]}).save(layout.folder / "master.key")
         _make_cards(TestAuthority.create(layout.authority, now), layout, now)
     layout.write_procedures()
     layout.write_environment()

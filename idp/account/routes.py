@@ -1,27 +1,53 @@
 """The account pages."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from fastapi import APIRouter
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
 from assurance import passkeys
+from assurance.database import Unit
 from assurance.handles import hashed
-from assurance.levels import AAL, IAL, LOWEST, Level, Requirement
+from assurance.levels import AAL, FRESH_TWO_FACTORS, IAL, LOWEST, Level, Requirement
+from assurance.login import Login
+from assurance.mail import Mail, hand_over
+from assurance.notices import Notice, notices_of
+from assurance.passkeys import PasskeyView
 from card.faults import Fault
 from card.pages.forms import see_other
 from idp import sessions
-from idp.cookies import Cookie, name_of
+from idp.end_session import log_out
 from idp.faults import answer
 from idp.login.flow import Form, ask_to_log_in
 from idp.services import Services
 
-_STRONG = Requirement(Level(IAL.NONE, AAL.MULTI))
+_STRONG: Final = Requirement(Level(IAL.NONE, AAL.MULTI))
+_TOO_WEAK: Final = frozenset({"login.needed", "passkey.too_weak"})
+"""What logging in anew mends."""
 
 
 def account_routes(services: Services) -> APIRouter:
     """The pages of one ward."""
     router, pages, database, ward = APIRouter(), services.pages, services.database, services.ward
-    home = services.address("/account")
+    home, new_passkey = services.address("/account"), services.address("/account/passkeys/new")
+
+    def to_fresh_login(fault: Fault, return_to: str) -> Response:
+        if fault.code not in _TOO_WEAK:
+            raise fault
+        return ask_to_log_in(services, return_to, FRESH_TWO_FACTORS)
+
+    def told(unit: Unit, login: Login, notice: Notice) -> list[Mail]:
+        return notices_of(
+            unit.session, services.vault, pages, ward, login.person, notice, services.clock.now()
+        )
+
+    def changed(mails: Sequence[Mail]) -> Response:
+        response = see_other(home)
+        response.background = BackgroundTask(hand_over, services.mailer, mails)
+        return response
 
     @router.get("/")
     def start() -> Response:
@@ -33,30 +59,31 @@ def account_routes(services: Services) -> APIRouter:
 
     @router.get("/account")
     def show(request: Request) -> Response:
+        keys: Sequence[PasskeyView] = ()
         with database.reading(ward.code) as session:
             login = sessions.current(session, services, request)
-            if login is None:
-                return ask_to_log_in(services, home, Requirement(LOWEST))
-            strong = login.assurance.level.aal > AAL.CONTACT
-            keys = passkeys.passkeys_of(session, services.vault, ward.code, login.person) if strong else []
+            strong = login is not None and login.assurance.level.aal > AAL.CONTACT
+            if login is not None and strong:
+                keys = passkeys.passkeys_of(session, services.vault, ward.code, login.person)
+        if login is None:
+            return ask_to_log_in(services, home, Requirement(LOWEST))
         context = {"login": login, "strong": strong, "passkeys": keys, "base": services.address("")}
         return pages.render(request, "idp/account/home.html", context)
 
     @router.get("/account/passkeys/new")
     def ask_for_new(request: Request) -> Response:
-        with database.reading(ward.code) as session:
-            login = sessions.current(session, services, request)
-        if login is None:
-            return ask_to_log_in(services, services.address("/account/passkeys/new"), _STRONG)
-        with database.writing(ward.code) as unit:
-            challenge, options = passkeys.registration_options(
-                unit,
-                services.vault,
-                ward,
-                login,
-                browser=hashed(sessions.cookie_of(services, request)),
-                now=services.clock.now(),
-            )
+        try:
+            with database.writing(ward.code) as unit:
+                challenge, options = passkeys.registration_options(
+                    unit,
+                    services.vault,
+                    ward,
+                    sessions.required(unit.session, services, request),
+                    browser=hashed(sessions.cookie_of(services, request)),
+                    now=services.clock.now(),
+                )
+        except Fault as fault:
+            return to_fresh_login(fault, new_passkey)
         context = {"base": services.address(""), "challenge": challenge, "options": options}
         return pages.render(request, "idp/account/passkey_new.html", context)
 
@@ -76,28 +103,28 @@ def account_routes(services: Services) -> APIRouter:
                     browser=hashed(sessions.cookie_of(services, request)),
                     now=services.clock.now(),
                 )
+                mails = told(unit, login, Notice.PASSKEY_ADDED)
         except Fault as fault:
+            if fault.code in _TOO_WEAK:
+                return to_fresh_login(fault, new_passkey)
             return answer(pages, request, fault, back=home)
-        return see_other(home)
+        return changed(mails)
 
     @router.post("/account/passkeys/remove")
     def remove(request: Request, form: Form) -> Response:
         try:
             with database.writing(ward.code) as unit:
                 login = sessions.required(unit.session, services, request)
+                mails = told(unit, login, Notice.PASSKEY_REMOVED)
                 passkeys.remove(unit, login, form.one("id"), services.clock.now())
         except Fault as fault:
+            if fault.code in _TOO_WEAK:
+                return to_fresh_login(fault, home)
             return answer(pages, request, fault, back=home)
-        return see_other(home)
+        return changed(mails)
 
     @router.post("/logout")
-    def log_out(request: Request) -> Response:
-        with database.writing(ward.code) as unit:
-            login = sessions.current(unit.session, services, request)
-            if login is not None:
-                sessions.end(unit, services, login.person, login.id)
-        response = pages.render(request, "idp/account/bye.html", {"base": services.address("")})
-        Cookie(name_of(ward.code, "login"), "", 0).set_on(response)
-        return response
+    def end(request: Request) -> Response:
+        return log_out(services, request)
 
     return router

@@ -1,6 +1,6 @@
 """For whom a person acts in an authorization: the picker, and when it is left out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sqlmodel import Session, select
 from starlette.requests import Request
@@ -16,12 +16,11 @@ from delegation import registry
 from delegation.handles import open_handle
 from delegation.tables import GrantRow
 from idp.authorization.answer import respond
+from idp.authorization.code import issue_code
 from idp.authorization.request import SELF, AuthorizationRequest
 from idp.clients import Client, load_client
 from idp.services import Services
 from idp.tables import AuthorizationRow
-
-Issue = Callable[[Unit, Services, Login, AuthorizationRequest, GrantRow | None], Response]
 
 
 def _client(session: Session, services: Services, asked: AuthorizationRequest) -> Client:
@@ -63,7 +62,6 @@ def go_on(
     i: str,
     login: Login,
     asked: AuthorizationRequest,
-    issue: Issue,
 ) -> Response:
     """Issue the code, or ask for whom the person acts.
 
@@ -71,7 +69,7 @@ def go_on(
     refused at the client, whatever the cause.
     """
     if asked.acting == SELF:
-        return issue(unit, services, login, asked, None)
+        return issue_code(unit, services, login, asked)
     choices, named = _choices(unit.session, services, login, asked), None
     if asked.acting is not None:
         client = _client(unit.session, services, asked)
@@ -81,9 +79,9 @@ def go_on(
             told = {"error": "access_denied", "error_description": "no such grant can be used"}
             return respond(services, asked.redirect_uri, asked.state, **told)
         if _chose_before(unit.session, services, login, asked.client_id, named):
-            return issue(unit, services, login, asked, named)
+            return issue_code(unit, services, login, asked, named)
     if not choices:
-        return issue(unit, services, login, asked, None)
+        return issue_code(unit, services, login, asked)
     return _picker(unit.session, services, request, i, asked, choices, named)
 
 

@@ -4,12 +4,19 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
-from assurance.levels import AAL, Level
+from starlette.requests import Request
+
+from assurance.levels import AAL, ACTING, IAL, Level, Requirement
+from assurance.person import PersonId
 from card.faults import Fault
+from card.pages.forms import read_body
+from delegation.client import DELEGATED_PREFIX, DETAILS_TYPE
 from idp.clients import Client
-from idp.token.mint import DELEGATED, DETAILS_TYPE, delegated_scope
+from idp.token.mint import delegated_scope
 
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 _MOST: Final = 4096
@@ -35,6 +42,7 @@ class AuthorizationRequest:
     :param aal: the strongest authentication asked for by `acr_values`.
     :param max_age: seconds, None without limit.
     :param acting: `self`, a grant's handle, or None where the picker decides.
+    :param person: who must answer, where `id_token_hint` says so.
     """
 
     client_id: str
@@ -47,6 +55,32 @@ class AuthorizationRequest:
     max_age: int | None
     aal: AAL
     acting: str | None
+    person: PersonId | None = None
+
+    @property
+    def names_grant(self) -> bool:
+        """Whether it says for whom the person is to act."""
+        return self.acting not in {None, SELF}
+
+    @property
+    def requirement(self) -> Requirement:
+        """How sure we must be of the person."""
+        acting = ACTING if self.names_grant else Level(IAL.NONE, AAL.CONTACT)
+        return Requirement(Level(acting.ial, max(self.aal, acting.aal)))
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether no login that is there will do (OIDC Core §3.1.2.1).
+
+        A browser has one login at most, so that selecting an account is logging in.
+        """
+        return bool(self.prompt & {"login", "select_account"})
+
+    def not_before(self, now: datetime) -> datetime | None:
+        """Since when the person must have authenticated (OIDC Core §3.1.2.1)."""
+        if self.asks_again:
+            return now
+        return None if self.max_age is None else now - timedelta(seconds=self.max_age)
 
     @property
     def may_act(self) -> bool:
@@ -66,6 +100,7 @@ class AuthorizationRequest:
             "max_age": self.max_age,
             "aal": int(self.aal),
             "acting": self.acting,
+            "person": self.person,
         }
 
     @classmethod
@@ -84,6 +119,17 @@ def single(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     if len({name for name, _ in pairs}) != len(pairs):
         raise Fault("request.repeated")
     return values
+
+
+async def read_parameters(request: Request) -> dict[str, str]:
+    """The parameters of an endpoint that clients send browsers to, by GET or POST.
+
+    :raises Fault: `request.repeated` or `request.too_large`.
+    """
+    if request.method == "POST":
+        body = await read_body(request)
+        return single(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    return single(request.query_params.multi_items())
 
 
 def parse(parameters: Mapping[str, str], client: Client) -> AuthorizationRequest:
@@ -122,7 +168,7 @@ def parse(parameters: Mapping[str, str], client: Client) -> AuthorizationRequest
 
 def _scope(text: str, client: Client) -> str:
     asked = list(dict.fromkeys(text.split()))
-    if any(scope.startswith(DELEGATED) or scope not in client.scopes for scope in asked):
+    if any(scope.startswith(DELEGATED_PREFIX) or scope not in client.scopes for scope in asked):
         raise Refused("invalid_scope", "a scope that this client is not registered for")
     if "openid" not in asked:
         raise Refused("invalid_scope", "openid is missing")
@@ -130,9 +176,16 @@ def _scope(text: str, client: Client) -> str:
 
 
 def _prompt(text: str) -> frozenset[str]:
+    """What to ask the person (OIDC Core §3.1.2.1).
+
+    Ward systems are registered by the ward, and no page asks for consent: a client that insists on one is
+    told so, as the clause demands where consent cannot be obtained.
+    """
     prompt = frozenset(text.split())
     if "none" in prompt and len(prompt) > 1:
         raise Refused("invalid_request", "prompt=none stands alone")
+    if "consent" in prompt:
+        raise Refused("consent_required", "consent is not asked for here")
     return prompt
 
 

@@ -1,9 +1,8 @@
 """GET and POST /authorize, and where it goes on after the login."""
 
-import secrets
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -11,26 +10,22 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from assurance.database import Unit
-from assurance.events import Event, EventName
-from assurance.handles import hashed
-from assurance.levels import ACTING, IAL, Level, Requirement
 from assurance.login import Login
-from assurance.person import PersonId, new_id
+from assurance.person import PersonId
 from card.faults import Fault
 from card.pages.forms import see_other
-from delegation.tables import GrantRow
 from idp import interactions, sessions
 from idp.authorization import acting
-from idp.authorization.answer import respond
-from idp.authorization.request import SELF, AuthorizationRequest, Refused, parse, single
+from idp.authorization.answer import respond, response_uri
+from idp.authorization.code import issue_code
+from idp.authorization.hint import hinted_person, read_hint
+from idp.authorization.request import AuthorizationRequest, Refused, parse, read_parameters
 from idp.clients import Client, load_client
-from idp.interactions import Interaction
+from idp.interactions import AUTHORIZE, Needed
 from idp.login.flow import Form
 from idp.services import Services
-from idp.subjects import sub_for
-from idp.tables import AuthorizationRow, CodeRow
 
-_CODE_LIFETIME: Final = timedelta(seconds=60)
+_SOMEONE_ELSE: Final = Refused("login_required", "id_token_hint is about someone else")
 
 
 def _known_client(services: Services, unit: Unit, parameters: dict[str, str]) -> Client:
@@ -43,91 +38,77 @@ def _known_client(services: Services, unit: Unit, parameters: dict[str, str]) ->
     return client
 
 
-def issue_code(
-    unit: Unit,
-    services: Services,
-    login: Login,
-    asked: AuthorizationRequest,
-    grant: GrantRow | None = None,
+def _hinted(unit: Unit, services: Services, token: str | None, client: Client) -> PersonId | None:
+    """Who must answer (OIDC Core §3.1.2.1, `id_token_hint`).
+
+    :raises Refused: for a hint that is none of ours for this client, or about nobody any more.
+    """
+    if token is None:
+        return None
+    hint = read_hint(services, token)
+    if hint is None or hint.client_id != client.client_id:
+        raise Refused("invalid_request", "id_token_hint is no ID token of ours for this client")
+    person = hinted_person(unit.session, services, hint)
+    if person is None:
+        raise Refused("login_required", "id_token_hint is about nobody whom we know")
+    return person
+
+
+def _silent(unit: Unit, services: Services, login: Login | None, asked: AuthorizationRequest) -> Response:
+    """Answer without a page (`prompt=none`); who would have to be asked is not met."""
+    if login is None:
+        raise Refused("login_required", "the person has to log in")
+    if asked.names_grant:
+        raise Refused("interaction_required", "the person has to say for whom they act")
+    return issue_code(unit, services, login, asked)
+
+
+def _ask(
+    unit: Unit, services: Services, asked: AuthorizationRequest, *, not_before: datetime | None, ready: bool
 ) -> Response:
-    """Write what the person allowed, and for whom, and hand out its code."""
-    client = load_client(unit.session, unit.ward, asked.client_id)
-    if client is None:
-        raise Fault("authorize.client")
-    now, code, id_ = services.clock.now(), secrets.token_urlsafe(32), new_id()
-    sub_for(unit, client.sector, login.person)
-    if grant is not None:
-        sub_for(unit, client.sector, PersonId(grant.principal))
-    unit.session.add(
-        AuthorizationRow(
-            ward=unit.ward,
-            id=id_,
-            client_id=client.client_id,
-            person=login.person,
-            login=login.id,
-            scope=asked.scope,
-            nonce=asked.nonce,
-            principal=None if grant is None else grant.principal,
-            grant=None if grant is None else grant.id,
-            created_at=now,
-        )
+    """Let the person log in, or go on with the login that is there."""
+    late = {"error": "access_denied", "error_description": "the person did not finish in time"}
+    id_, cookie = interactions.open_interaction(
+        unit,
+        services,
+        AUTHORIZE,
+        return_to=services.address("/authorize/resume?i={i}"),
+        requirement=asked.requirement,
+        payload=asked.as_payload(),
+        not_before=not_before,
+        otherwise=response_uri(services, asked.redirect_uri, asked.state, **late),
     )
-    unit.session.add(
-        CodeRow(
-            ward=unit.ward,
-            code=hashed(code),
-            client_id=client.client_id,
-            authorization=id_,
-            redirect_uri=asked.redirect_uri,
-            code_challenge=asked.code_challenge,
-            expires_at=now + _CODE_LIFETIME,
-        )
-    )
-    seen = {login.person: {"client": client.client_id}}
-    if grant is not None:
-        seen[PersonId(grant.principal)] = {"client": client.client_id, "grant": grant.id}
-    unit.record(Event(EventName.AUTHORIZATION_GRANTED, unit.ward, now, seen))
-    return respond(services, asked.redirect_uri, asked.state, code=code)
+    response = see_other(services.address(f"/{'authorize/resume' if ready else 'login'}?i={id_}"))
+    cookie.set_on(response)
+    return response
 
 
 def _begin(services: Services, request: Request, parameters: dict[str, str]) -> Response:
     with services.database.writing(services.ward.code) as unit:
         client = _known_client(services, unit, parameters)
-        redirect_uri, state = parameters["redirect_uri"], parameters.get("state")
         try:
             asked = parse(parameters, client)
+            person = _hinted(unit, services, parameters.get("id_token_hint"), client)
+            asked, now = replace(asked, person=person), services.clock.now()
+            login = sessions.current(unit.session, services, request)
+            meant = login is None or _is_meant(login, asked)
+            not_before = asked.not_before(now) if meant else now
+            again = asked.asks_again or not meant
+            ready = not again and Needed(asked.requirement, not_before).is_met_by(login, now)
+            if "none" in asked.prompt:
+                return _silent(unit, services, login if ready else None, asked)
         except Refused as refused:
-            told = {"error": refused.error, "error_description": refused.description}
-            return respond(services, redirect_uri, state, **told)
-        now = services.clock.now()
-        not_before = None if asked.max_age is None else now - timedelta(seconds=asked.max_age)
-        if "login" in asked.prompt:
-            not_before = now
-        level = Level(IAL.NONE, asked.aal)
-        if asked.acting not in {None, SELF}:
-            level = Level(ACTING.ial, max(asked.aal, ACTING.aal))
-        requirement = Requirement(level)
-        login = sessions.current(unit.session, services, request)
-        waiting = Interaction("", "authorize", "", "", requirement, not_before, {})
-        met = waiting.is_met_by(login, now)
-        if "none" in asked.prompt:
-            if login is None or not met:
-                return respond(services, redirect_uri, state, error="login_required")
-            if asked.acting not in {None, SELF}:
-                return respond(services, redirect_uri, state, error="interaction_required")
-            return issue_code(unit, services, login, asked)
-        id_, cookie = interactions.open_interaction(
-            unit,
-            services,
-            "authorize",
-            return_to=services.address("/authorize/resume?i={i}"),
-            requirement=requirement,
-            payload=asked.as_payload(),
-            not_before=not_before,
-        )
-    response = see_other(services.address(f"/{'authorize/resume' if met else 'login'}?i={id_}"))
-    cookie.set_on(response)
-    return response
+            return _refuse(services, parameters["redirect_uri"], parameters.get("state"), refused)
+        return _ask(unit, services, asked, not_before=not_before, ready=ready)
+
+
+def _is_meant(login: Login, asked: AuthorizationRequest) -> bool:
+    return asked.person is None or login.person == asked.person
+
+
+def _refuse(services: Services, redirect_uri: str, state: str | None, refused: Refused) -> Response:
+    told = {"error": refused.error, "error_description": refused.description}
+    return respond(services, redirect_uri, state, **told)
 
 
 def authorization_routes(services: Services) -> APIRouter:
@@ -135,16 +116,9 @@ def authorization_routes(services: Services) -> APIRouter:
     router = APIRouter()
 
     @router.get("/authorize")
-    async def by_get(request: Request) -> Response:
-        parameters = single(request.query_params.multi_items())
-        return await run_in_threadpool(_begin, services, request, parameters)
-
     @router.post("/authorize")
-    async def by_post(request: Request) -> Response:
-        body = await request.body()
-        if len(body) > 64 * 1024:
-            raise Fault("request.too_large")
-        parameters = single(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    async def authorize(request: Request) -> Response:
+        parameters = await read_parameters(request)
         return await run_in_threadpool(_begin, services, request, parameters)
 
     return router
@@ -157,12 +131,15 @@ def resume_routes(services: Services) -> APIRouter:
     @router.get("/authorize/resume")
     def resume(request: Request, i: str = "") -> Response:
         with services.database.writing(services.ward.code) as unit:
-            interaction = interactions.load(unit.session, services, request, i)
+            interaction = interactions.load(unit.session, services, request, i, kinds={AUTHORIZE})
             login = sessions.current(unit.session, services, request)
-            if login is None or not interaction.is_met_by(login, services.clock.now()):
+            if login is None or not interaction.needed.is_met_by(login, services.clock.now()):
                 return see_other(services.address(f"/login?i={i}"))
             asked = AuthorizationRequest.from_payload(interaction.payload)
-            response = acting.go_on(unit, services, request, i, login, asked, issue_code)
+            if _is_meant(login, asked):
+                response = acting.go_on(unit, services, request, i, login, asked)
+            else:
+                response = _refuse(services, asked.redirect_uri, asked.state, _SOMEONE_ELSE)
             if not isinstance(response, HTMLResponse):
                 interactions.close(unit, i).set_on(response)
             return response
@@ -171,10 +148,11 @@ def resume_routes(services: Services) -> APIRouter:
     def choose(request: Request, form: Form) -> Response:
         i = form.one("i")
         with services.database.writing(services.ward.code) as unit:
-            interaction = interactions.load(unit.session, services, request, i)
-            login = sessions.required(unit.session, services, request)
+            interaction = interactions.load(unit.session, services, request, i, kinds={AUTHORIZE})
+            login = sessions.current(unit.session, services, request)
             asked = AuthorizationRequest.from_payload(interaction.payload)
-            if not interaction.is_met_by(login, services.clock.now()):
+            met = interaction.needed.is_met_by(login, services.clock.now())
+            if login is None or not (met and _is_meant(login, asked)):
                 return see_other(services.address(f"/login?i={i}"))
             grant = acting.chosen(unit, services, login, asked, form.one("acting"))
             response = issue_code(unit, services, login, asked, grant)

@@ -4,20 +4,30 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import version as installed_version
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import typer
 
-COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
-    "serve": ("idp.cli.serve", "serve", "Serve the wards of the settings, in production."),
-    "migrate": ("idp.cli.migrate", "migrate", "Bring the database to this version."),
-    "keys": ("idp.cli.keys", "app", "The keys that a ward signs with."),
-    "audit": ("idp.cli.audit", "app", "Judge the audit log."),
-    "mandate": ("idp.cli.mandate", "app", "Judge a mandate from its file."),
-    "sandbox": ("deploy.sandbox.run", "sandbox", "Run everything on this machine, with a virtual card."),
-    "bridge": ("card.bridge.command", "bridge", "Let this user's browsers reach the card in the reader."),
-    "card": ("card.commands", "app", "Look at a My Number card, or put a virtual one on a reader."),
-    "version": ("idp.cli", "version", "Say which version this is."),
+
+class Command(NamedTuple):
+    """Where a command is, and with what it is installed."""
+
+    module: str
+    attribute: str
+    help: str
+    extra: str = "server"
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "serve": Command("idp.cli.serve", "serve", "Serve the wards of the settings, in production."),
+    "migrate": Command("idp.cli.migrate", "migrate", "Bring the database to this version."),
+    "keys": Command("idp.cli.keys", "app", "The keys that a ward signs with."),
+    "audit": Command("idp.cli.audit", "app", "Judge the audit log."),
+    "mandate": Command("idp.cli.mandate", "app", "Judge a mandate from its file."),
+    "sandbox": Command("deploy.sandbox.run", "sandbox", "Run everything here, with a virtual card."),
+    "bridge": Command("card.bridge.command", "bridge", "Let this user's browsers reach the card.", "card"),
+    "card": Command("card.commands", "app", "Look at a My Number card, or make a virtual one.", "card"),
+    "version": Command("idp.cli", "version", "Say which version this is."),
 }
 
 
@@ -34,17 +44,27 @@ def _named_only(text: str) -> Callable[[], None]:
     return listed
 
 
+def _load(name: str, command: Command) -> Any:
+    """The command itself; one of another kind of installation says what to install."""
+    try:
+        return getattr(import_module(command.module), command.attribute)
+    except ModuleNotFoundError as error:
+        lacking = (error.name or "").partition(".")[0]
+        typer.echo(f"dairi {name} needs {lacking}: install dairi[{command.extra}].", err=True)
+        raise SystemExit(1) from error
+
+
 def main() -> None:
     """Run the command that the first argument names."""
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     program = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-    for name, (module, attribute, text) in COMMANDS.items():
+    for name, command in COMMANDS.items():
         if name != asked:
-            program.command(name, help=text)(_named_only(text))
+            program.command(name, help=command.help)(_named_only(command.help))
             continue
-        loaded: Any = getattr(import_module(module), attribute)
+        loaded = _load(name, command)
         if isinstance(loaded, typer.Typer):
-            program.add_typer(loaded, name=name, help=text)
+            program.add_typer(loaded, name=name, help=command.help)
         else:
-            program.command(name, help=text)(loaded)
+            program.command(name, help=command.help)(loaded)
     program()

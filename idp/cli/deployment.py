@@ -15,7 +15,7 @@ from delegation.audit.closing import close_own
 from delegation.audit.recorder import writers_of
 from idp.keys import KeyRing, load_keys, read_log_keys
 from idp.services import open_database, wards_of
-from idp.settings import Settings
+from idp.settings import Settings, describe
 
 
 def fail(sentence: str) -> typer.Exit:
@@ -32,15 +32,16 @@ def deployment() -> Iterator[tuple[Database, Vault, list[Ward]]]:
         database, vault = open_database(settings)
         wards = wards_of(settings)
     except ValidationError as error:
-        missing = ", ".join(f"DAIRI_{str(part['loc'][0]).upper()}" for part in error.errors())
-        raise fail(f"settings are missing or wrong: {missing}") from error
-    except (OSError, ValueError) as error:
-        raise fail(f"the deployment cannot be opened: {error}") from error
+        raise fail(f"The settings are incomplete: {describe(error)}.") from error
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise fail(f"The deployment cannot be opened: {error}") from error
     try:
         yield database, vault, wards
         with suppress(StorageUnavailable):  # then a sequencer closes them
             for ward in wards:
                 close_own(database, ward.code, writers_of(database), SystemClock().now(), stopping=True)
+    except StorageUnavailable as error:
+        raise fail("The database does not answer; see DAIRI_DATABASE_URL.") from error
     finally:
         database.close()
 

@@ -5,12 +5,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from assurance import card_login
-from card.container import SigningPurpose
-from card.faults import Fault
+from assurance.database import Unit
+from assurance.events import EventName
+from card.container import CardEvidence, SigningPurpose
 from card.pages.forms import see_other
-from idp import card_requests, interactions
+from idp import answers, card_requests, interactions
 from idp.delegating import SIGN
-from idp.faults import answer
+from idp.interactions import LOGINS
 from idp.login.flow import Form, complete
 from idp.mandates import signed_mandate
 from idp.services import Services
@@ -18,13 +19,13 @@ from idp.services import Services
 
 def card_routes(services: Services) -> APIRouter:
     """The pages of one ward."""
-    router, pages, database, ward = APIRouter(), services.pages, services.database, services.ward
+    router, database, ward = APIRouter(), services.database, services.ward
 
     @router.post("/login/card")
     def by_card(request: Request, form: Form) -> Response:
         i = form.one("i")
         with database.writing(ward.code) as unit:
-            interactions.load(unit.session, services, request, i)
+            interactions.load(unit.session, services, request, i, kinds=LOGINS)
             jws = card_requests.ask(
                 unit, services, i, SigningPurpose.LOGIN, cancel_to=services.address(f"/login?i={i}")
             )
@@ -32,17 +33,18 @@ def card_routes(services: Services) -> APIRouter:
 
     @router.get("/card/done")
     def by_card_done(request: Request, i: str = "") -> Response:
-        with database.writing(ward.code) as unit:
-            interaction, brought = interactions.take_answer(unit, services, request, i)
-        if interaction.kind == SIGN:
-            return signed_mandate(services, request, interaction, brought)
-        try:
-            with database.writing(ward.code) as unit:
-                signed = card_requests.verify(services, brought)
-                login = card_login.log_in(unit.session, services.vault, ward.code, signed)
-                return complete(unit, services, request, interaction, login.person, login.evidence)
-        except Fault as fault:
-            return answer(pages, request, fault, back=services.address(f"/login?i={i}"))
+        brought = answers.brought(services, request, i)
+        if brought.interaction.kind == SIGN:
+            return signed_mandate(services, request, brought)
+
+        def log_in(unit: Unit, signed: CardEvidence) -> Response:
+            login = card_login.log_in(unit.session, services.vault, ward.code, signed)
+            return complete(unit, services, request, brought.interaction, login.person, login.evidence)
+
+        back = services.address(f"/login?i={i}")
+        return card_requests.finish(
+            services, request, brought, log_in, refusal=EventName.CARD_REFUSED, back=back
+        )
 
     return router
 

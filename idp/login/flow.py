@@ -22,7 +22,7 @@ def ask_to_log_in(services: Services, return_to: str, requirement: Requirement) 
     """Send a browser to log in, or to raise its login, and then back."""
     with services.database.writing(services.ward.code) as unit:
         id_, cookie = interactions.open_interaction(
-            unit, services, "account", return_to=return_to, requirement=requirement
+            unit, services, interactions.ACCOUNT, return_to=return_to, requirement=requirement
         )
     response = see_other(services.address(f"/login?i={id_}"))
     cookie.set_on(response)
@@ -38,12 +38,13 @@ def complete(
     evidence: Authentication,
 ) -> Response:
     """Log in, then go on: to where the interaction leads, or to a stronger way in."""
-    login, cookie = sessions.begin(unit, services, request, person, evidence)
-    if not interaction.is_met_by(login, services.clock.now()):
+    needed = interaction.needed
+    login, cookie = sessions.begin(unit, services, request, person, evidence, not_before=needed.not_before)
+    if not needed.is_met_by(login, services.clock.now()):
         response = see_other(services.address(f"/login?i={interaction.id}"))
     else:
         response = see_other(interaction.return_to)
-        if interaction.kind == "account":
+        if interaction.kind == interactions.ACCOUNT:
             interactions.close(unit, interaction.id).set_on(response)
     cookie.set_on(response)
     return response

@@ -5,7 +5,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from assurance.levels import AAL
+from card.pages.forms import see_other
 from idp import interactions, sessions
+from idp.interactions import LOGINS
 from idp.login.by_card import card_routes
 from idp.login.by_email import email_routes
 from idp.login.by_passkey import passkey_routes
@@ -19,15 +21,18 @@ def login_routes(services: Services) -> APIRouter:
     @router.get("/login")
     def choose(request: Request, i: str = "") -> Response:
         with database.reading(ward.code) as session:
-            interaction = interactions.load(session, services, request, i)
+            interaction = interactions.load(session, services, request, i, kinds=LOGINS)
             login = sessions.current(session, services, request)
-        needed = interaction.requirement.level
+        level = interaction.needed.requirement.level
+        if interaction.needed.is_met_by(login, services.clock.now()):
+            return see_other(interaction.return_to)  # a second tab, or the way back from a page that expired
         context = {
             "i": i,
             "base": services.address(""),
-            "stepping_up": login is not None and not interaction.is_met_by(login, services.clock.now()),
-            "email": needed.aal == AAL.CONTACT,
-            "passkey": needed.aal <= AAL.MULTI,
+            "again": login is not None,
+            "too_weak": login is not None and not login.assurance.level.reaches(level),
+            "email": level.aal == AAL.CONTACT,
+            "passkey": level.aal <= AAL.MULTI,
         }
         return pages.render(request, "idp/login/choose.html", context, leads_out=True)
 

@@ -8,6 +8,7 @@ from assurance.login import Login
 from assurance.person import PersonId, new_id
 from card.dates import end_of
 from card.jose import sign_compact
+from delegation.client import DELEGATED_PREFIX, DETAILS_TYPE
 from delegation.handles import handle_of
 from delegation.registry import Usable
 from idp.clients import DECIDE, Client
@@ -19,8 +20,6 @@ from idp.token.presented import ACCESS_TYPE
 
 LIFETIME: Final = timedelta(minutes=10)
 ID_TYPE: Final = "JWT"
-DELEGATED: Final = "delegated:"
-DETAILS_TYPE: Final = "jp_ward_delegation"
 PERSONAL: Final = frozenset({"openid", "profile", "email"})
 """Scopes that open something about the person who logged in (OIDC Core §5.4)."""
 
@@ -39,7 +38,7 @@ def _base(
     }
 
 
-def _login(login: Login) -> dict[str, object]:
+def login_claims(login: Login) -> dict[str, object]:
     """How the person authenticated, in the login that happened."""
     return {
         "auth_time": int(login.assurance.auth_time.timestamp()),
@@ -59,7 +58,7 @@ def access_token(services: Services, client: Client, redeemed: Redeemable, login
         "scope": scope,
         "jti": f"{redeemed.standing.id}.{new_id()}",
     }
-    return _signed(services, claims | _login(login), ACCESS_TYPE)
+    return _signed(services, claims | login_claims(login), ACCESS_TYPE)
 
 
 def delegated_scope(asked: str) -> str:
@@ -67,7 +66,9 @@ def delegated_scope(asked: str) -> str:
 
     A verifier that never heard of `act` finds no scope that it knows, and fails closed.
     """
-    return " ".join(f"{DELEGATED}{scope}" for scope in asked.split() if scope not in PERSONAL | {DECIDE})
+    return " ".join(
+        f"{DELEGATED_PREFIX}{scope}" for scope in asked.split() if scope not in PERSONAL | {DECIDE}
+    )
 
 
 def details(services: Services, client: Client, grant: Usable) -> dict[str, object]:
@@ -102,7 +103,7 @@ def delegated_token(
         "act": {"sub": subs[client.sector, login.person]},
         "authorization_details": [details(services, client, grant)],
     }
-    return _signed(services, claims | _login(login), ACCESS_TYPE)
+    return _signed(services, claims | login_claims(login), ACCESS_TYPE)
 
 
 def client_token(services: Services, client: Client, scope: str) -> str:
@@ -120,7 +121,9 @@ def id_token(
 ) -> str:
     """An ID token (OIDC Core §2): always about the person who authenticated."""
     standing = redeemed.standing
-    claims = _base(services, client.client_id, redeemed.subs[client.sector, login.person]) | _login(login)
+    claims = _base(services, client.client_id, redeemed.subs[client.sector, login.person]) | login_claims(
+        login
+    )
     if standing.nonce is not None:
         claims["nonce"] = standing.nonce
     if standing.grant is not None:  # userinfo refuses the delegated token that comes along

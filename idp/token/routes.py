@@ -21,6 +21,7 @@ from idp.services import Services
 from idp.token.claims import claims_about
 from idp.token.client_authentication import read_claimed
 from idp.token.lookups import Kind, Known
+from idp.token.mint import login_claims
 from idp.token.plan import Loaded, Plan
 from idp.token.presented import authorization_of, presented
 from idp.token.server import TokenServer, authenticate, respond
@@ -141,7 +142,10 @@ class _Endpoints:
         return _json(*await self._kept(server.plan, answer))
 
     async def introspect(self, request: Request) -> Response:
-        """RFC 7662 §2.2: a token that is not for this caller is not active to it."""
+        """RFC 7662 §2.2: a token that is not for this caller is not active to it.
+
+        How strong its login is, it says as of now: a credential may have been removed since.
+        """
         services = self._services
 
         def judge(
@@ -150,7 +154,8 @@ class _Endpoints:
             live = presented(claims, standing, services.clock.now(), services.thresholds)
             if live is None or live.claims["aud"] != client.audience:
                 return 200, json.dumps({"active": False})
-            return 200, json.dumps({"active": True, "token_type": "Bearer", **live.claims})
+            now = {"active": True, "token_type": "Bearer", **live.claims, **login_claims(live.login)}
+            return 200, json.dumps(now)
 
         return await self._as_client(request, judge, may_be_refresh_token=False)
 

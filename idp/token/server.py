@@ -111,8 +111,7 @@ class _ClientGrant(grants.ClientCredentialsGrant):  # type: ignore[misc] # Authl
 
     def validate_requested_scope(self) -> None:
         asked = set((self.request.payload.scope or "").split())
-        own = {scope for scope in self.client.scopes - mint.PERSONAL if not scope.startswith(mint.DELEGATED)}
-        if not asked or not asked <= own:
+        if not asked or not asked <= self.client.scopes - mint.PERSONAL:
             raise InvalidScopeError
 
 

@@ -165,6 +165,7 @@ def test_evidence_ends_with_the_credential_that_it_rests_on() -> None:
     assert still_live(evidence, {"p", "c"}) == tuple(evidence)
     assert still_live(evidence, {"c"}) == tuple(evidence[1:])
     assert still_live(evidence, set()) == (EmailCode(NOW, "m"),)
+    assert not still_live([Passkey(NOW, True, True), CardAuthentication(NOW, True)], {"p", "c"})
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx2
 
+from card.jose import unverified_claims
 from tests import postgresql
 from tests.bench.seeding import CALLBACK, VERIFIER, WARD, Seeded, basic, seed
 from tests.end_to_end.conftest import free_ports
@@ -39,7 +40,8 @@ def lua(folder: Path, name: str, headers: Mapping[str, str], body: str, codes: P
         lines.append("wrk.body = body")
     else:
         lines += [
-            f"local codes = {{}} for line in io.lines({json.dumps(str(codes))}) do codes[#codes + 1] = line end",
+            f"local codes = {{}} for line in io.lines({json.dumps(str(codes))}) do",
+            "  codes[#codes + 1] = line end",
             "local next = 0",
             "function request() next = next + 1",
             '  return wrk.format(nil, nil, nil, (body:gsub("CODE", codes[next] or "none"))) end',
@@ -102,12 +104,6 @@ def redeem(issuer: str, code: str) -> Mapping[str, Any]:
     return found
 
 
-def claims(token: str) -> Mapping[str, Any]:
-    from card.jose import unverified_claims
-
-    return unverified_claims(token)
-
-
 def measure(folder: Path, issuer: str, seeded: Seeded) -> dict[str, tuple[float, float, int]]:
     """One database's column."""
     form = {**FORM, "Authorization": basic()}
@@ -118,7 +114,7 @@ def measure(folder: Path, issuer: str, seeded: Seeded) -> dict[str, tuple[float,
         data={"grant_type": "client_credentials", "scope": "decide"},
         headers={"Authorization": basic()},
     ).json()["access_token"]
-    told = claims(acting)
+    told: Mapping[str, Any] = unverified_claims(acting)
     question = {
         "subject": {"type": "person", "id": told["act"]["sub"]},
         "action": {"name": "file"},
@@ -135,9 +131,9 @@ def measure(folder: Path, issuer: str, seeded: Seeded) -> dict[str, tuple[float,
     codes.write_text("\n".join(seeded.codes[1:]) + "\n", "utf-8")
     redeeming = f"grant_type=authorization_code&code=CODE&redirect_uri={CALLBACK}&code_verifier={VERIFIER}"
     client = "grant_type=client_credentials&scope=decide"
-    scripts = {
-        "token: client_credentials": (lua(folder, "client", form, client), "/token"),
+    scripts = {  # codes first: they live for a minute
         "token: authorization_code": (lua(folder, "code", form, redeeming, codes), "/token"),
+        "token: client_credentials": (lua(folder, "client", form, client), "/token"),
         "introspection": (lua(folder, "introspect", form, f"token={own}"), "/introspect"),
         "evaluation": (lua(folder, "evaluate", headers, json.dumps(question)), "/access/v1/evaluation"),
     }

@@ -1,4 +1,4 @@
-"""A ward with a caller, ten thousand grants, and codes to redeem, written through the service's own functions."""
+"""A ward with a caller, ten thousand grants and codes to redeem, written by the service's own functions."""
 
 import base64
 import hashlib
@@ -19,17 +19,19 @@ from assurance.handles import hashed, new_handle
 from assurance.people import NewProof
 from assurance.person import PersonId, Profile, new_id
 from assurance.sealed import MasterKeys
+from card.clock import SystemClock
 from card.dates import ward_day
 from card.jose import b64url_encode
 from card.test_authority import TestAuthority
 from delegation.tables import GrantRow
 from idp import sessions
 from idp.authorization.request import AuthorizationRequest
-from idp.authorization.routes import issue_code
+from idp.authorization.code import issue_code
 from idp.clients import Client, register_client
 from idp.schema import migrate
 from idp.services import Services, compose, open_database
 from idp.settings import Settings
+from tests.registered import registered
 
 WARD = "131130"
 CALLBACK = "https://portal.example/callback"
@@ -67,9 +69,7 @@ def _settings(environment: dict[str, str]) -> Settings:
     return Settings.model_validate(values | {"wards": json.loads(environment["DAIRI_WARDS"])})
 
 
-def _grant(delegate: str, principal: str, number: int) -> dict[str, Any]:
-    from card.clock import SystemClock
-
+def _grant(delegate: str, principal: str) -> dict[str, Any]:
     now = SystemClock().now()
     return {
         "ward": WARD, "id": new_id(), "version": 3, "state": "active", "principal": principal,
@@ -77,7 +77,7 @@ def _grant(delegate: str, principal: str, number: int) -> dict[str, Any]:
         "procedures": '["kaigo.nintei.renew"]', "procedures_version": "b", "actions": '["view", "file"]',
         "first": ward_day(now).isoformat(), "last": (ward_day(now) + timedelta(days=30)).isoformat(),
         "delegate_name": b"", "invited": b"", "invitation": hashed(new_handle()),
-        "invitation_until": now, "tries_left": 3, "created_at": now, "number": number,
+        "invitation_until": now, "tries_left": 3, "created_at": now,
     }  # fmt: skip
 
 
@@ -126,13 +126,9 @@ def _people(services: Services, codes: int) -> tuple[list[str], str]:
     with services.database.writing(services.ward.code) as unit:
         person, principal = (_person(unit, services, name) for name in ("由紀", "花子"))
         request = Request({"type": "http", "headers": []})
-        login, _ = sessions.begin(
-            unit, services, request, person, CardAuthentication(now, revocation_checked=True)
-        )
-        grants = [_grant(person, principal, 0)]
-        grants += [_grant(new_id(), new_id(), number) for number in range(1, GRANTS)]
-        for grant in grants:
-            grant.pop("number")
+        shown = registered(unit, services.vault, person, CardAuthentication(now, revocation_checked=True))
+        login, _ = sessions.begin(unit, services, request, person, shown)
+        grants = [_grant(person, principal), *(_grant(new_id(), new_id()) for _ in range(GRANTS - 1))]
         unit.session.connection().execute(sa.insert(table_of(GrantRow)), grants)
         row = unit.session.get(GrantRow, (unit.ward, grants[0]["id"]))
         answers = [issue_code(unit, services, login, asked) for _ in range(codes)]

@@ -27,6 +27,7 @@ from idp.keys import KeyPurpose
 from idp.services import Services
 from tests.assurance.conftest import authority, cards, linked, staff, thresholds
 from tests.idp.conftest import KeptMail, app, mail, new_system, portal, services
+from tests.registered import registered
 
 __all__ = [
     "app", "authority", "cards", "linked", "mail", "new_system", "portal", "services", "staff", "thresholds"
@@ -54,7 +55,8 @@ class Resident:
             cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.http.cookies.jar)
             request = Request({"type": "http", "headers": [(b"cookie", cookies.encode())]})
             with self.services.database.writing(self.services.ward.code) as unit:
-                _, cookie = sessions.begin(unit, self.services, request, self.person, piece)
+                held = registered(unit, self.services.vault, self.person, piece)
+                _, cookie = sessions.begin(unit, self.services, request, self.person, held)
             self.http.cookies.clear()
             self.http.cookies.set(cookie.name, cookie.value, domain=self.services.ward.rp_id)
 

@@ -36,6 +36,7 @@ from idp.services import Services, make_pages
 from idp.token.lookups import Lookups
 from idp.token.presented import AccessTokens
 from tests.conftest import NOW, FixedClock
+from tests.registered import registered
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CALLBACK = "https://portal.example/callback"
@@ -174,7 +175,8 @@ def log_in(services: Services, browser: TestClient) -> LogIn:
             people.record_proof(unit, services.vault, services.thresholds, person, proof, now)
             request = Request({"type": "http", "headers": []})
             shown = evidence or CardAuthentication(now, revocation_checked=True)
-            _, cookie = sessions.begin(unit, services, request, person, shown)
+            held = registered(unit, services.vault, person, shown)
+            _, cookie = sessions.begin(unit, services, request, person, held)
         keep(browser, cookie, services)
         return person
 

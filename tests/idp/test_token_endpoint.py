@@ -12,9 +12,11 @@ from urllib.parse import quote_plus
 import pytest
 from joserfc import jwk as joserfc_jwk
 from joserfc import jwt as joserfc_jwt
-from sqlmodel import select
+from sqlmodel import col, delete, select
 from starlette.testclient import TestClient
 
+from assurance.evidence import Passkey
+from assurance.tables import PasskeyRow, ProofRow
 from card.jose import b64url_encode, unverified_claims
 from delegation.audit.tables import LeafRow
 from idp.clients import register_client
@@ -216,3 +218,18 @@ def test_a_token_that_was_verified_before_expires_all_the_same(
     assert browser.get("/userinfo", headers=headers).status_code == 200
     clock.advance(timedelta(minutes=10))
     assert browser.get("/userinfo", headers=headers).status_code == 401
+
+
+def test_rfc7662_2_2_introspection_says_how_strong_the_login_is_now(
+    browser: TestClient, portal: WardSystem, log_in: LogIn, services: Services
+) -> None:
+    person = log_in(Passkey(services.clock.now(), user_verified=True, synced=True))
+    tokens = redeem(portal, returned(authorize(browser, portal))["code"]).json()
+    asked = {"token": tokens["access_token"]}
+    assert portal.post("/introspect", asked).json()["acr"] == "urn:dairi:acr:ial3:aal2"
+    with services.database.writing(services.ward.code) as unit:
+        unit.session.exec(delete(ProofRow).where(col(ProofRow.person) == person))
+    assert portal.post("/introspect", asked).json()["acr"] == "urn:dairi:acr:ial0:aal2"
+    with services.database.writing(services.ward.code) as unit:
+        unit.session.exec(delete(PasskeyRow).where(col(PasskeyRow.person) == person))
+    assert portal.post("/introspect", asked).json() == {"active": False}

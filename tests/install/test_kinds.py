@@ -35,8 +35,8 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 EVERY_COMMAND = """
 from importlib import import_module
 from idp.cli import COMMANDS
-for module, attribute, _ in COMMANDS.values():
-    getattr(import_module(module), attribute)
+for command in COMMANDS.values():
+    getattr(import_module(command.module), command.attribute)
 """
 A_WARD_SYSTEM = """
 import sys
@@ -149,3 +149,11 @@ def test_the_service_brings_its_schema_and_its_ward_system_along(install: Instal
     assert migrated.stdout == "The database is current.\n", migrated.stderr
     loaded = environment.run("python", "-c", "import idp.app, deploy.sandbox.run, deploy.sandbox.portal.app")
     assert (loaded.returncode, loaded.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("command", "extra"), [("serve", "server"), ("bridge", "card"), ("audit", "server")])
+def test_a_command_of_another_kind_says_what_to_install(install: Install, command: str, extra: str) -> None:
+    refused = install().run("dairi", command)
+    assert refused.returncode == 1
+    assert f"install dairi[{extra}]" in refused.stderr
+    assert "Traceback" not in refused.stderr
