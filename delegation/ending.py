@@ -1,19 +1,27 @@
-"""Ending and pausing: what takes power away needs less than what gives it, and counts at once."""
+"""Ending and pausing: what takes power away needs less than what gives it, and counts at once.
 
+Both sides are told of each of it. Ending, renouncing and resuming need two factors, without proof; pausing
+what one gave needs a login alone, unless its person is protected: their mailbox may be in the wrong hands.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 from sqlmodel import Session, col, select, update
 
+from assurance import people
 from assurance.database import Unit
 from assurance.events import Event, EventName
+from assurance.login import Login
+from assurance.mail import Mail
 from assurance.person import PersonId, new_id
-from delegation.grant import EndReason, GrantId, GrantState
+from card.dates import ward_day
+from card.faults import Fault
+from delegation import notices, registry
+from delegation.assured import ANY_LOGIN, TWO_FACTORS, required
+from delegation.grant import EndReason, GrantId, GrantState, HoldCause, HoldKind
 from delegation.parts import Parts
-from delegation.registry import move
 from delegation.tables import GrantRow, HoldRow
-
-_GRANT: Final = "grant"
 
 
 def _parties(row: GrantRow) -> dict[PersonId, dict[str, str]]:
@@ -22,13 +30,14 @@ def _parties(row: GrantRow) -> dict[PersonId, dict[str, str]]:
     }
 
 
-def end(unit: Unit, parts: Parts, row: GrantRow, by: PersonId, reason: EndReason) -> None:
+def end(unit: Unit, parts: Parts, row: GrantRow, by: PersonId, reason: EndReason) -> list[Mail]:
     """End a grant; every look-up that starts after the commit refuses.
 
+    :returns: mails to both, which say nothing of the reason.
     :raises Fault: `grant.ended`.
     """
     now = parts.clock.now()
-    move(
+    registry.move(
         unit,
         row,
         GrantState.ENDED,
@@ -41,15 +50,22 @@ def end(unit: Unit, parts: Parts, row: GrantRow, by: PersonId, reason: EndReason
     )
     parts.grant_ended(unit, GrantId(row.id))
     unit.record(Event(EventName.GRANT_ENDED, unit.ward, now, _parties(row)))
+    return notices.to_both_sides(unit.session, parts, [row], notices.ENDED)
 
 
-def reason_for(row: GrantRow, by: PersonId) -> EndReason:
-    """Who ends decides what it is called."""
-    return EndReason.REVOKED if by == row.principal else EndReason.RENOUNCED
+def end_as_party(unit: Unit, parts: Parts, login: Login | None, id_: str) -> list[Mail]:
+    """Its principal revokes a grant, its delegate renounces it.
+
+    :raises Fault: `login.needed`, `grant.unknown`, `grant.ended`.
+    """
+    login = required(parts, login, TWO_FACTORS)
+    row = registry.find(unit.session, unit.ward, id_, login.person)
+    reason = EndReason.REVOKED if login.person == row.principal else EndReason.RENOUNCED
+    return end(unit, parts, row, login.person, reason)
 
 
-def _cause(row: GrantRow, by: PersonId) -> str:
-    return "paused_by_principal" if by == row.principal else "paused_by_delegate"
+def _cause(row: GrantRow, by: PersonId) -> HoldCause:
+    return HoldCause.PAUSED_BY_PRINCIPAL if by == row.principal else HoldCause.PAUSED_BY_DELEGATE
 
 
 def is_paused(session: Session, row: GrantRow, by: PersonId) -> bool:
@@ -57,7 +73,7 @@ def is_paused(session: Session, row: GrantRow, by: PersonId) -> bool:
     hold = session.exec(
         select(HoldRow).where(
             HoldRow.ward == row.ward,
-            HoldRow.kind == _GRANT,
+            HoldRow.kind == HoldKind.GRANT,
             HoldRow.target == row.id,
             HoldRow.cause == _cause(row, by),
             col(HoldRow.lifted_at).is_(None),
@@ -66,15 +82,20 @@ def is_paused(session: Session, row: GrantRow, by: PersonId) -> bool:
     return hold is not None
 
 
-def pause(unit: Unit, row: GrantRow, by: PersonId, now: datetime) -> None:
-    """One side's hold on an active grant; a second pause of the same side changes nothing."""
-    if row.state != GrantState.ACTIVE or is_paused(unit.session, row, by):
-        return
+def _check_active(row: GrantRow) -> None:
+    if row.state != GrantState.ACTIVE:
+        raise Fault("grant.ended" if row.state == GrantState.ENDED else "grant.not_now")
+
+
+def _place(unit: Unit, row: GrantRow, by: PersonId, now: datetime) -> bool:
+    """One side's hold; False where it is there already."""
+    if is_paused(unit.session, row, by):
+        return False
     unit.session.add(
         HoldRow(
             ward=unit.ward,
             id=new_id(),
-            kind=_GRANT,
+            kind=HoldKind.GRANT,
             target=row.id,
             cause=_cause(row, by),
             placed_by=by,
@@ -82,20 +103,72 @@ def pause(unit: Unit, row: GrantRow, by: PersonId, now: datetime) -> None:
         )
     )
     unit.record(Event(EventName.GRANT_PAUSED, unit.ward, now, _parties(row)))
+    return True
 
 
-def resume(unit: Unit, row: GrantRow, by: PersonId, now: datetime) -> None:
-    """Lift the hold of this side; the other side's, or staff's, stay."""
+def _given(unit: Unit, parts: Parts, login: Login) -> Sequence[GrantRow]:
+    """What this login may pause of what its person gave: nothing, if it is a protected person's weak one."""
+    now = parts.clock.now()
+    weak = not login.assurance.meets(TWO_FACTORS, now)
+    if weak and people.is_protected(unit.session, unit.ward, login.person, now):
+        return ()
+    return registry.given_by(unit.session, unit.ward, login.person)
+
+
+def _pause(unit: Unit, parts: Parts, rows: Sequence[GrantRow], by: PersonId) -> list[Mail]:
+    now = parts.clock.now()
+    placed = [row for row in rows if _place(unit, row, by, now)]
+    return notices.to_both_sides(unit.session, parts, placed, notices.PAUSED)
+
+
+def pause(unit: Unit, parts: Parts, login: Login | None, id_: str) -> list[Mail]:
+    """One side's hold on an active grant; a second one of the same side changes nothing and tells nobody.
+
+    :raises Fault: `grant.not_now`, `grant.ended`, `grant.unknown`; `login.needed` to a weak login for any
+        grant that it may not pause, whether there is one or not.
+    """
+    login = required(parts, login, ANY_LOGIN)
+    if login.assurance.meets(TWO_FACTORS, parts.clock.now()):
+        row = registry.find(unit.session, unit.ward, id_, login.person)
+    else:
+        found = [given for given in _given(unit, parts, login) if given.id == id_]
+        if not found:
+            raise Fault("login.needed")
+        row = found[0]
+    _check_active(row)
+    return _pause(unit, parts, [row], login.person)
+
+
+def pause_all(unit: Unit, parts: Parts, login: Login | None) -> list[Mail]:
+    """Hold everything that a person gave; where there is nothing to hold, nothing tells.
+
+    :raises Fault: `login.needed` without a login.
+    """
+    login, today = required(parts, login, ANY_LOGIN), ward_day(parts.clock.now()).isoformat()
+    rows = [row for row in _given(unit, parts, login) if row.state == GrantState.ACTIVE and row.last >= today]
+    return _pause(unit, parts, rows, login.person)
+
+
+def resume(unit: Unit, parts: Parts, login: Login | None, id_: str) -> list[Mail]:
+    """Lift the hold of this side; the other side's, or staff's, stay.
+
+    :raises Fault: `login.needed`, `grant.unknown`, `grant.not_now`, `grant.ended`.
+    """
+    login, now = required(parts, login, TWO_FACTORS), parts.clock.now()
+    row = registry.find(unit.session, unit.ward, id_, login.person)
+    _check_active(row)
     lifted = unit.session.exec(
         update(HoldRow)
         .where(
             col(HoldRow.ward) == unit.ward,
-            col(HoldRow.kind) == _GRANT,
+            col(HoldRow.kind) == HoldKind.GRANT,
             col(HoldRow.target) == row.id,
-            col(HoldRow.cause) == _cause(row, by),
+            col(HoldRow.cause) == _cause(row, login.person),
             col(HoldRow.lifted_at).is_(None),
         )
         .values(lifted_at=now)
     )
-    if lifted.rowcount:
-        unit.record(Event(EventName.GRANT_RESUMED, unit.ward, now, _parties(row)))
+    if not lifted.rowcount:
+        return []
+    unit.record(Event(EventName.GRANT_RESUMED, unit.ward, now, _parties(row)))
+    return notices.to_both_sides(unit.session, parts, [row], notices.RESUMED)

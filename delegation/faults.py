@@ -1,9 +1,19 @@
 """What this layer refuses; see `card.faults`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from card.faults import FaultKind
+from assurance.mail import Mail
+from card.faults import Fault, FaultKind
+
+
+class FaultWithMails(Fault):
+    """A refusal of which people are told; the page sends the mails after its answer."""
+
+    def __init__(self, code: str, mails: Sequence[Mail], **values: object) -> None:
+        super().__init__(code, **values)
+        self.mails = mails
+
 
 FAULTS: Final[Mapping[str, FaultKind]] = {
     "grant.unknown": FaultKind(404, "design: nothing tells whether a grant exists"),
@@ -16,8 +26,10 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "grant.name": FaultKind(400, "design: the principal types the delegate's name"),
     "grant.my_number": FaultKind(400, "番号法20条"),
     "grant.too_many": FaultKind(400, "design: open proposals are capped"),
+    "grant.too_many_today": FaultKind(400, "design: requests for a grant count towards caps"),
     "grant.not_now": FaultKind(400, "design: acceptance before mandate"),
     "grant.changed": FaultKind(400, "design: acceptance names the whole proposal"),
+    "grant.not_accepted": FaultKind(400, "design: any change is a new proposal"),
     "grant.ended": FaultKind(400, "design: ended is final"),
     "grant.digits_wrong": FaultKind(400, "design: comparing"),
     "grant.digits_over": FaultKind(400, "design: comparing, three tries"),

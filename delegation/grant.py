@@ -39,12 +39,49 @@ class GrantState(StrEnum):
 
 
 class EndReason(StrEnum):
-    """Why a grant ended; shown to its principal alone."""
+    """Why a grant ended; shown to its principal alone.
+
+    Delegates and ward systems are told the same text whatever the cause, so that nothing tells a protection
+    or a quarrel from a mandate that was no longer needed.
+    """
 
     REVOKED = "revoked"
     RENOUNCED = "renounced"
     DECLINED = "declined"
     LAPSED = "lapsed"
+
+
+class CurrentState(StrEnum):
+    """What a grant is at a moment: its last transition, and what time and holds make of it; never stored.
+
+    `unusable` does not say why: a pause, a hold, a protection and a lapsed proof look alike.
+    """
+
+    WAITING = "waiting"
+    LAPSED = "lapsed"
+    ACCEPTED = "accepted"
+    COMPARED = "compared"
+    ACTIVE = "active"
+    UNUSABLE = "unusable"
+    EXPIRED = "expired"
+    ENDED = "ended"
+
+
+class HoldKind(StrEnum):
+    """What a hold is on."""
+
+    GRANT = "grant"
+    PERSON = "person"
+
+
+class HoldCause(StrEnum):
+    """Why something must not be used now; the end of one cause never lifts another's hold."""
+
+    PAUSED_BY_PRINCIPAL = "paused_by_principal"
+    PAUSED_BY_DELEGATE = "paused_by_delegate"
+    ADMIN = "admin"
+    STAFF_REVIEW = "staff_review"
+    CARD_LOST = "card_lost"
 
 
 TRANSITIONS: Final[Mapping[GrantState, frozenset[GrantState]]] = {
@@ -86,6 +123,28 @@ class Terms:
             "last": self.last.isoformat(),
         }
         return hashlib.sha256(encode_json(document)).hexdigest()
+
+
+def current_state(
+    state: GrantState, last: date, today: date, *, invited: bool, compared: bool, usable: bool
+) -> CurrentState:
+    """What a grant is today.
+
+    :param invited: its invitation may still be answered.
+    :param compared: its digits were.
+    :param usable: nothing keeps it from being used.
+    """
+    over = last < today
+    match state:
+        case GrantState.PROPOSED:
+            return CurrentState.WAITING if invited and not over else CurrentState.LAPSED
+        case GrantState.ENDED:
+            return CurrentState.ENDED
+    if over:
+        return CurrentState.EXPIRED
+    if state is GrantState.ACCEPTED:
+        return CurrentState.COMPARED if compared else CurrentState.ACCEPTED
+    return CurrentState.ACTIVE if usable else CurrentState.UNUSABLE
 
 
 def check_move(state: GrantState, to: GrantState) -> None:

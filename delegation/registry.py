@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Session, col, select, update
 
-from assurance.database import Unit, UtcDateTime, table_of
+from assurance.database import Unit, UtcDateTime, connection_of, table_of
 from assurance.levels import IAL
 from assurance.person import PersonId
 from assurance.procedures import Action
@@ -19,7 +19,16 @@ from assurance.tables import ProofRow, ProtectionRow
 from assurance.wards import WardCode
 from card.dates import ward_day
 from card.faults import Fault
-from delegation.grant import Basis, GrantId, GrantState, Terms, check_move
+from delegation.grant import (
+    Basis,
+    CurrentState,
+    GrantId,
+    GrantState,
+    HoldKind,
+    Terms,
+    check_move,
+    current_state,
+)
 from delegation.tables import GrantRow, HoldRow, TransitionRow
 
 _GRANT: Final = table_of(GrantRow)
@@ -79,6 +88,17 @@ def find(session: Session, ward: WardCode, id_: str, person: PersonId) -> GrantR
     return row
 
 
+def find_as_principal(session: Session, ward: WardCode, id_: str, person: PersonId) -> GrantRow:
+    """A grant that a person gave, for the steps that are theirs alone.
+
+    :raises Fault: `grant.unknown`; `grant.not_now` for the delegate, who knows of it.
+    """
+    row = find(session, ward, id_, person)
+    if row.principal != person:
+        raise Fault("grant.not_now")
+    return row
+
+
 def given_by(session: Session, ward: WardCode, person: PersonId) -> Sequence[GrantRow]:
     """What a person gave, the newest first."""
     return session.exec(
@@ -97,40 +117,63 @@ def held_by(session: Session, ward: WardCode, person: PersonId) -> Sequence[Gran
     ).all()
 
 
+_Text = sa.ColumnElement[str] | str
+_NOW: Final = sa.bindparam("now", type_=UtcDateTime())
+
+
+def _held(ward: _Text, grant: _Text, people: Sequence[_Text]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        _HOLD.c.ward == ward,
+        _HOLD.c.lifted_at.is_(None),
+        sa.or_(
+            (_HOLD.c.kind == HoldKind.GRANT) & (_HOLD.c.target == grant),
+            (_HOLD.c.kind == HoldKind.PERSON) & _HOLD.c.target.in_(people),
+        ),
+    )
+
+
+def _protected(ward: _Text, people: Sequence[_Text]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        _PROTECTION.c.ward == ward,
+        _PROTECTION.c.person.in_(people),
+        _PROTECTION.c.since <= _NOW,
+        sa.or_(_PROTECTION.c.until.is_(None), _PROTECTION.c.until > _NOW),
+    )
+
+
+def _proven(ward: _Text, person: _Text) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        _PROOF.c.ward == ward,
+        _PROOF.c.person == person,
+        _PROOF.c.ial >= int(IAL.SUBSTANTIAL),
+        _PROOF.c.ends_at > _NOW,
+    )
+
+
+def are_free(session: Session, ward: WardCode, grant: str, people: Sequence[PersonId], now: datetime) -> bool:
+    """Whether people may take a step towards a grant: each is proven; nothing holds or protects them or it.
+
+    One answer for all of it, so that a refusal does not tell whether someone is protected.
+    """
+    unimpeded = (~_held(ward, grant, people), ~_protected(ward, people))
+    question = sa.select(sa.and_(*unimpeded, *(_proven(ward, person) for person in people)))
+    return bool(connection_of(session).execute(question, {"now": now}).scalar_one())
+
+
 def _is_usable() -> sa.ColumnElement[bool]:
     """Whether a grant may be used: active, in its period, without an open hold.
 
     Holds, protection and the principal's lapsed proof are conditions of the one query, so that a grant that
     cannot be used answers exactly as none. Its parameters are `now` and `today`.
     """
-    now, parties = sa.bindparam("now", type_=UtcDateTime()), [_GRANT.c.principal, _GRANT.c.delegate]
-    held = sa.exists().where(
-        _HOLD.c.ward == _GRANT.c.ward,
-        _HOLD.c.lifted_at.is_(None),
-        sa.or_(
-            (_HOLD.c.kind == "grant") & (_HOLD.c.target == _GRANT.c.id),
-            (_HOLD.c.kind == "person") & _HOLD.c.target.in_(parties),
-        ),
-    )
-    protected = sa.exists().where(
-        _PROTECTION.c.ward == _GRANT.c.ward,
-        _PROTECTION.c.person.in_(parties),
-        _PROTECTION.c.since <= now,
-        sa.or_(_PROTECTION.c.until.is_(None), _PROTECTION.c.until > now),
-    )
-    proven = sa.exists().where(
-        _PROOF.c.ward == _GRANT.c.ward,
-        _PROOF.c.person == _GRANT.c.principal,
-        _PROOF.c.ial >= int(IAL.SUBSTANTIAL),
-        _PROOF.c.ends_at > now,
-    )
+    ward, parties = _GRANT.c.ward, [_GRANT.c.principal, _GRANT.c.delegate]
     return sa.and_(
         _GRANT.c.state == GrantState.ACTIVE,
         _GRANT.c.first <= sa.bindparam("today"),
         _GRANT.c.last >= sa.bindparam("today"),
-        ~held,
-        ~protected,
-        proven,
+        ~_held(ward, _GRANT.c.id, parties),
+        ~_protected(ward, parties),
+        _proven(ward, _GRANT.c.principal),
     )
 
 
@@ -178,13 +221,30 @@ def usable_of(
     }
 
 
+def state_now(session: Session, row: GrantRow, now: datetime) -> CurrentState:
+    """What a grant is now."""
+    ward = WardCode(row.ward)
+    return current_state(
+        GrantState(row.state),
+        date.fromisoformat(row.last),
+        ward_day(now),
+        invited=now < row.invitation_until,
+        compared=row.compared_at is not None,
+        usable=bool(usable_of(connection_of(session), ward, [GrantId(row.id)], now)),
+    )
+
+
 def move(unit: Unit, row: GrantRow, to: GrantState, by: PersonId, now: datetime, **values: Any) -> None:
     """Take a grant to its next state; the claim repeats the version that the decision rested on.
+
+    It comes before whatever is written with it: the loser of two at once is told so, and never meets a key
+    that the winner took.
 
     :raises Fault: `grant.ended` or `grant.not_now`, also for the loser of two at once.
     """
     check_move(GrantState(row.state), to)
     unit.session.flush()
+    version = row.version + 1
     claimed = unit.session.exec(
         update(GrantRow)
         .where(
@@ -192,11 +252,9 @@ def move(unit: Unit, row: GrantRow, to: GrantState, by: PersonId, now: datetime,
             col(GrantRow.id) == row.id,
             col(GrantRow.version) == row.version,
         )
-        .values(state=to, version=row.version + 1, **values)
+        .values(state=to, version=version, **values)
     )
     if claimed.rowcount != 1:
         raise Fault("grant.not_now")
-    unit.session.add(
-        TransitionRow(ward=unit.ward, grant=row.id, version=row.version + 1, state=to, by=by, at=now)
-    )
+    unit.session.add(TransitionRow(ward=unit.ward, grant=row.id, version=version, state=to, by=by, at=now))
     unit.session.refresh(row)

@@ -12,30 +12,51 @@ from assurance.events import Event, EventName
 from assurance.identifiers import IdentifierKind
 from assurance.login import Login
 from assurance.mail import Mail
-from assurance.person import PersonId
-from assurance.wards import ward_name
+from assurance.person import PersonId, Profile
+from assurance.wards import WardCode, ward_name
 from card.container import CardEvidence, SigningPurpose
 from card.dates import ward_day
 from card.faults import Fault
 from card.jose import sign_compact
+from card.pages import LOCALES
 from card.revocation import RevocationState
-from delegation import mandate, notices, registry
+from delegation import accepting, mandate, notices, registry
+from delegation.assured import PROVEN, required
 from delegation.grant import GrantId, GrantState, check_terms
 from delegation.parts import Errand, Parts
-from delegation.proposing import require_strong
 from delegation.tables import GrantRow, MandateRow
 
 RECORD_TYPE: Final = "dairi-mandate-record+jwt"
-RECEIPT_TYPE: Final = "dairi-receipt+jwt"
 
 
 @dataclass(frozen=True, slots=True)
 class ToSign:
-    """What the principal reads back and signs."""
+    """What the principal reads back and signs.
+
+    :param opening: of the commitment in it; it is kept with the mandate and shown nowhere.
+    """
 
     text: str
     template: str
     content: dict[str, Any]
+    opening: str
+
+
+def _guarded(session: Session, parts: Parts, row: GrantRow) -> tuple[Profile, Profile, str]:
+    """Every guard again: terms and days, both people, and the acceptance of exactly this.
+
+    :returns: principal, delegate, and the opening of the acceptance's commitment.
+    """
+    if row.state != GrantState.ACCEPTED or row.compared_at is None:
+        raise Fault("grant.ended" if row.state == GrantState.ENDED else "grant.not_now")
+    now, ward = parts.clock.now(), parts.ward.code
+    check_terms(registry.terms_of(row), parts.procedures, ward_day(now))
+    both = [PersonId(row.principal), PersonId(row.delegate or "")]
+    principal, delegate = (people.profile(session, parts.vault, ward, person) for person in both)
+    free = registry.are_free(session, ward, row.id, both, now)
+    if principal is None or delegate is None or not free:
+        raise Fault("grant.not_now")
+    return principal, delegate, accepting.opening_of(session, parts, row, delegate)
 
 
 def to_sign(session: Session, parts: Parts, row: GrantRow, locale: str) -> ToSign:
@@ -43,29 +64,19 @@ def to_sign(session: Session, parts: Parts, row: GrantRow, locale: str) -> ToSig
 
     :raises Fault: `grant.not_now` before acceptance and comparing; `grant.*` of the guards.
     """
-    if row.state != GrantState.ACCEPTED or row.compared_at is None:
-        raise Fault("grant.ended" if row.state == GrantState.ENDED else "grant.not_now")
-    terms = registry.terms_of(row)
-    check_terms(terms, parts.procedures, ward_day(parts.clock.now()))
-    names = [
-        people.profile(session, parts.vault, parts.ward.code, PersonId(person or ""))
-        for person in (row.principal, row.delegate)
-    ]
-    principal, delegate = names
-    if principal is None or delegate is None or row.commitment is None:
-        raise Fault("grant.not_now")
+    principal, delegate, opening = _guarded(session, parts, row)
     content = mandate.content_of(
-        terms,
+        registry.terms_of(row),
         parts.procedures,
         ward=ward_name(parts.ward.code, locale),
         locale=locale,
         grant=(row.id, row.version),
         principal=principal.name,
         delegate=delegate.name,
-        commitment=row.commitment,
+        commitment=row.commitment or "",
     )
     template = mandate.template_of(locale)
-    return ToSign(mandate.render(content, template), template, content)
+    return ToSign(mandate.render(content, template), template, content, opening)
 
 
 def ask_for_signature(unit: Unit, parts: Parts, login: Login | None, id_: str, locale: str) -> Errand:
@@ -73,10 +84,8 @@ def ask_for_signature(unit: Unit, parts: Parts, login: Login | None, id_: str, l
 
     :raises Fault: `login.needed`, `grant.*`.
     """
-    login = require_strong(parts, login)
-    row = registry.find(unit.session, unit.ward, id_, login.person)
-    if row.principal != login.person:
-        raise Fault("grant.not_now")
+    login = required(parts, login, PROVEN)
+    row = registry.find_as_principal(unit.session, unit.ward, id_, login.person)
     asked = to_sign(unit.session, parts, row, locale)
     return parts.signing.ask(
         unit,
@@ -124,89 +133,45 @@ def _record(parts: Parts, signed: CardEvidence) -> str:
     return sign_compact(claims, parts.archive, typ=RECORD_TYPE)
 
 
+def _kept(parts: Parts, row: GrantRow, signed: CardEvidence, opening: str, record: str) -> MandateRow:
+    """A mandate as it is kept: sealed with a key of its own, which ends with its retention."""
+    ward, place = WardCode(row.ward), f"mandate/{row.id}"
+    cipher, wrapped = parts.vault.new_data_key(ward, place)
+    return MandateRow(
+        ward=ward,
+        grant=row.id,
+        wrapped_key=wrapped,
+        container=cipher.seal(signed.container.to_json(), table="mandate", column="container", row=row.id),
+        opening=cipher.seal(opening, table="mandate", column="opening", row=row.id),
+        record=record,
+        certificate=parts.vault.mac(ward, IdentifierKind.CARD_SIGNATURE, signed.certificate.identity),
+        signed_at=parts.clock.now(),
+    )
+
+
 def take_in(unit: Unit, parts: Parts, login: Login | None, id_: GrantId, signed: CardEvidence) -> list[Mail]:
     """Take a signed mandate in: the grant is active.
+
+    Both the card and the login are the principal's own: a delegate at the browser in which her mother asked
+    for the signature brings nothing in.
 
     :returns: mails to both.
     :raises Fault: `login.needed`, `mandate.*`, `grant.*`.
     """
-    login, now = require_strong(parts, login), parts.clock.now()
-    row = registry.find(unit.session, unit.ward, id_, login.person)
+    login, now = required(parts, login, PROVEN), parts.clock.now()
+    row = registry.find_as_principal(unit.session, unit.ward, id_, login.person)
     _check_signer(unit, parts, row, signed)
     claims = signed.container.claims()
     locale = str(claims.get("template")).rpartition(".")[2]
-    if locale not in {"ja", "en"}:
+    if locale not in LOCALES:
         raise Fault("mandate.text")
-    mandate.check_signed(claims, to_sign(unit.session, parts, row, locale).content)
-    if row.opening is None or row.delegate is None:
-        raise Fault("grant.not_now")
-    place = f"mandate/{row.id}"
-    cipher, wrapped = parts.vault.new_data_key(unit.ward, place)
-    opening = parts.vault.open_for("grant-opening", row.opening, f"{unit.ward}/{row.id}")
+    asked = to_sign(unit.session, parts, row, locale)
+    mandate.check_signed(claims, asked.content)
     record = _record(parts, signed)
-    unit.session.add(
-        MandateRow(
-            ward=unit.ward,
-            grant=row.id,
-            wrapped_key=wrapped,
-            container=cipher.seal(
-                signed.container.to_json(), table="mandate", column="container", row=row.id
-            ),
-            opening=cipher.seal(opening, table="mandate", column="opening", row=row.id),
-            record=record,
-            certificate=parts.vault.mac(
-                unit.ward, IdentifierKind.CARD_SIGNATURE, signed.certificate.identity
-            ),
-            signed_at=now,
-        )
-    )
     registry.move(unit, row, GrantState.ACTIVE, login.person, now, opening=None)
-    told = {PersonId(person): {"grant": row.id} for person in (row.principal, row.delegate)}
-    unit.record(
-        Event(
-            EventName.MANDATE_SIGNED,
-            unit.ward,
-            now,
-            told,
-            {"record": hashlib.sha256(record.encode("ascii")).hexdigest()},
-        )
-    )
+    unit.session.add(_kept(parts, row, signed, asked.opening, record))
+    told = {PersonId(person): {"grant": row.id} for person in (row.principal, row.delegate) if person}
+    proven: dict[str, str | int | bool] = {"record": hashlib.sha256(record.encode("ascii")).hexdigest()}
+    unit.record(Event(EventName.MANDATE_SIGNED, unit.ward, now, told, proven))
     unit.record(Event(EventName.GRANT_ACTIVATED, unit.ward, now, told))
-    return [
-        mail
-        for person in told
-        for mail in notices.notices_to(unit.session, parts, person, "active", f"/grants/{row.id}")
-    ]
-
-
-def receipt(session: Session, parts: Parts, row: GrantRow, reader: PersonId) -> str:
-    """What is in force at its date, for one of the two parties, without certificate or address.
-
-    :returns: a compact JWS by the archive key.
-    :raises Fault: `grant.not_now` before the mandate.
-    """
-    kept = session.get(MandateRow, (row.ward, row.id))
-    if kept is None:
-        raise Fault("grant.not_now")
-    names = [
-        people.profile(session, parts.vault, parts.ward.code, PersonId(person or ""))
-        for person in (row.principal, row.delegate)
-    ]
-    terms, now = registry.terms_of(row), parts.clock.now()
-    claims: dict[str, object] = {
-        "iss": parts.ward.issuer,
-        "aud": "principal" if reader == row.principal else "delegate",
-        "iat": int(now.timestamp()),
-        "state": row.state,
-        "principal": None if names[0] is None else names[0].name,
-        "delegate": None if names[1] is None else names[1].name,
-        "basis": str(terms.basis),
-        "mode": terms.mode,
-        "procedures": list(terms.procedures),
-        "actions": [str(action) for action in terms.actions],
-        "first": terms.first.isoformat(),
-        "last": terms.last.isoformat(),
-        "signed_at": int(kept.signed_at.timestamp()),
-        "record": hashlib.sha256(kept.record.encode("ascii")).hexdigest(),
-    }
-    return sign_compact(claims, parts.archive, typ=RECEIPT_TYPE)
+    return notices.to_both_sides(unit.session, parts, [row], notices.ACTIVATED)

@@ -1,11 +1,39 @@
 """Tables of the registry. Every key begins with the ward; a person is an id without a foreign key."""
 
 from datetime import datetime
+from enum import StrEnum
 
-from sqlalchemy import Index, UniqueConstraint
+import sqlalchemy as sa
+from sqlalchemy import Dialect, Index, UniqueConstraint
+from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
 from assurance.database import time_column
+from delegation.grant import HoldCause, HoldKind
+
+
+class ClosedSet(TypeDecorator[str]):
+    """A text column for the values of one enumeration.
+
+    Another value stops the statement: a hold of a misspelt kind would be found by no query, and hold nothing.
+    """
+
+    impl = sa.String
+    cache_ok = True
+
+    def __init__(self, values: type[StrEnum]) -> None:
+        super().__init__()
+        self.values = values
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Refuse what is no value of the set."""
+        del dialect
+        return None if value is None else str(self.values(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """Read the value of the set."""
+        del dialect
+        return None if value is None else self.values(value)
 
 
 class GrantRow(SQLModel, table=True):
@@ -16,8 +44,11 @@ class GrantRow(SQLModel, table=True):
     :param first: first ward date, ISO 8601, as `last`: they sort as text.
     :param delegate_name: as the principal typed it, sealed with her key, as `invited`, the address.
     :param invitation: hash of the handle that the mail carries.
-    :param digits: the six digits of this acceptance, sealed; empty once they were compared.
-    :param commitment: SHA-256 over `opening` and the delegate's proven attributes.
+    :param digits: the six digits of this acceptance, sealed; empty once they were compared. Why they are no
+        MAC: see `delegation.comparing`.
+    :param commitment: SHA-256 over 32 random octets and the delegate's proven attributes.
+    :param opening: these octets and attributes, sealed to the hash of the proposal that was accepted.
+    :param ended_reason: told to the principal alone.
     """
 
     __tablename__ = "delegation_grant"
@@ -70,8 +101,13 @@ class TransitionRow(SQLModel, table=True):
 class MandateRow(SQLModel, table=True):
     """The evidence of a grant: what the principal's card signed, sealed with a data key of its own.
 
+    Nothing reads two of its columns yet, and neither could be filled in later: `certificate` is what new
+    revocation lists are matched with every day (design/card.md), which must not mean opening every mandate;
+    `opening` proves in a dispute who the delegate was that the text commits to, and the grant forgets it.
+
+    :param opening: of the commitment; it stands in no page, receipt or file.
     :param record: the verification record, a JWS by the archive key.
-    :param certificate: MAC of the signature certificate's identity, for matching new revocation lists.
+    :param certificate: MAC of the signature certificate's identity.
     """
 
     __tablename__ = "mandate"
@@ -89,8 +125,9 @@ class MandateRow(SQLModel, table=True):
 class HoldRow(SQLModel, table=True):
     """One reason why a grant or a person must not be used now; one hold's end never lifts another.
 
-    :param kind: `grant` or `person`.
-    :param cause: `paused_by_principal`, `paused_by_delegate`, `admin`, `staff_review` or `card_lost`.
+    :param kind: a `HoldKind`.
+    :param target: the grant's or the person's id.
+    :param cause: a `HoldCause`.
     """
 
     __tablename__ = "hold"
@@ -98,12 +135,32 @@ class HoldRow(SQLModel, table=True):
 
     ward: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
-    kind: str
+    kind: str = Field(sa_column=sa.Column(ClosedSet(HoldKind), nullable=False))
     target: str
-    cause: str
+    cause: str = Field(sa_column=sa.Column(ClosedSet(HoldCause), nullable=False))
     placed_by: str
     placed_at: datetime = time_column()
     lifted_at: datetime | None = time_column(nullable=True)
+
+
+class NoticeRow(SQLModel, table=True):
+    """A mail that one person can make us send to another, as long as it counts towards the cap of such mails.
+
+    :param address: MAC of the invited address; None for a mail to the grant's principal.
+    """
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        Index("notice_address", "ward", "address", "expires_at"),
+        Index("notice_grant", "ward", "grant", "kind", "expires_at"),
+    )
+
+    ward: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    kind: str
+    grant: str
+    address: str | None = None
+    expires_at: datetime = time_column(index=True)
 
 
 class DecisionRow(SQLModel, table=True):

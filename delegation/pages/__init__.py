@@ -6,6 +6,7 @@ from delegation.pages.changes import change_routes
 from delegation.pages.giving import giving_routes
 from delegation.pages.grants import grant_routes
 from delegation.pages.invited import invited_routes
+from delegation.pages.pausing import pause_routes
 from delegation.pages.read_back import read_back_routes
 from delegation.parts import Parts
 
@@ -13,7 +14,14 @@ from delegation.parts import Parts
 def page_routes(parts: Parts) -> APIRouter:
     """The pages of one ward."""
     router = APIRouter()
-    for routes in (giving_routes, grant_routes, change_routes, invited_routes, read_back_routes):
+    for routes in (
+        giving_routes,
+        grant_routes,
+        change_routes,
+        pause_routes,
+        invited_routes,
+        read_back_routes,
+    ):
         router.include_router(routes(parts))
     return router
 

@@ -1,4 +1,4 @@
-"""What the parties do to a grant: compare, read back and sign, pause, end."""
+"""What the parties do to a grant: compare, read back and sign, resume, end."""
 
 from collections.abc import Callable
 
@@ -8,16 +8,17 @@ from starlette.responses import Response
 
 from assurance.database import Unit
 from assurance.login import Login
+from assurance.mail import Mail
 from card.faults import Fault
 from card.pages.forms import see_other
-from delegation import ending, proposing, registry, signing
+from delegation import comparing, ending, notices, registry, signing
+from delegation.assured import PROVEN, TWO_FACTORS
+from delegation.faults import FaultWithMails
 from delegation.pages.grants import one_page
-from delegation.pages.view import Form, strong_login, view
+from delegation.pages.view import Form, login_for, refusal, view
 from delegation.parts import Parts
-from delegation.proposing import STRONG
-from delegation.tables import GrantRow
 
-_Act = Callable[[Unit, Login, GrantRow], None]
+_Act = Callable[[Unit, Parts, Login | None, str], list[Mail]]
 
 
 def change_routes(parts: Parts) -> APIRouter:
@@ -30,7 +31,9 @@ def change_routes(parts: Parts) -> APIRouter:
         try:
             with database.writing(ward.code) as unit:
                 login = parts.logins.current(unit.session, request)
-                proposing.compare(unit, parts, login, id_, form.one("digits"))
+                comparing.compare(unit, parts, login, id_, form.one("digits"))
+        except FaultWithMails as over:
+            return refusal(parts, request, over, f"/grants/{id_}")
         except Fault as fault:
             if fault.code != "grant.digits_wrong":
                 raise
@@ -39,13 +42,11 @@ def change_routes(parts: Parts) -> APIRouter:
 
     @router.get("/grants/{id_}/sign")
     def read_back(request: Request, id_: str) -> Response:
+        login = login_for(parts, request, PROVEN)
+        if login is None:
+            return parts.step_up.ask(parts.address(f"/grants/{id_}/sign"), PROVEN)
         with database.reading(ward.code) as session:
-            login = strong_login(session, parts, request)
-            if login is None:
-                return parts.step_up.ask(parts.address(f"/grants/{id_}/sign"), STRONG)
-            row = registry.find(session, ward.code, id_, login.person)
-            if row.principal != login.person:
-                raise Fault("grant.not_now")
+            row = registry.find_as_principal(session, ward.code, id_, login.person)
             asked = signing.to_sign(session, parts, row, pages.locale(request))
         return pages.render(
             request, "delegation/sign.html", {"base": base, "id": id_, "text": asked.text}, leads_out=True
@@ -63,10 +64,10 @@ def change_routes(parts: Parts) -> APIRouter:
 
     @router.get("/grants/{id_}/end")
     def ask_to_end(request: Request, id_: str) -> Response:
+        login = login_for(parts, request, TWO_FACTORS)
+        if login is None:
+            return parts.step_up.ask(parts.address(f"/grants/{id_}/end"), TWO_FACTORS)
         with database.reading(ward.code) as session:
-            login = strong_login(session, parts, request)
-            if login is None:
-                return parts.step_up.ask(parts.address(f"/grants/{id_}/end"), STRONG)
             row = registry.find(session, ward.code, id_, login.person)
             context = {"base": base, "grant": view(session, parts, row, login.person)}
         return pages.render(request, "delegation/end.html", context)
@@ -75,17 +76,12 @@ def change_routes(parts: Parts) -> APIRouter:
         @router.post(f"/grants/{{id_}}/{path}")
         def changed(request: Request, id_: str) -> Response:
             with database.writing(ward.code) as unit:
-                login = proposing.require_strong(parts, parts.logins.current(unit.session, request))
-                act(unit, login, registry.find(unit.session, ward.code, id_, login.person))
-            return see_other(parts.address(f"/grants/{id_}"))
+                mails = act(unit, parts, parts.logins.current(unit.session, request), id_)
+            response = see_other(parts.address(f"/grants/{id_}"))
+            response.background = notices.sending(parts, mails)
+            return response
 
-    change(
-        "end",
-        lambda unit, login, row: ending.end(
-            unit, parts, row, login.person, ending.reason_for(row, login.person)
-        ),
-    )
-    change("pause", lambda unit, login, row: ending.pause(unit, row, login.person, parts.clock.now()))
-    change("resume", lambda unit, login, row: ending.resume(unit, row, login.person, parts.clock.now()))
+    change("end", ending.end_as_party)
+    change("resume", ending.resume)
 
     return router

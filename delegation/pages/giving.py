@@ -13,10 +13,10 @@ from card.dates import add_months, ward_day
 from card.faults import Fault
 from card.pages.forms import Posted, see_other
 from delegation import notices, proposing
+from delegation.assured import PROVEN, required
 from delegation.grant import Basis, Terms
-from delegation.pages.view import Form, strong_login
+from delegation.pages.view import Form, login_for
 from delegation.parts import Parts
-from delegation.proposing import STRONG
 from delegation.registry import Typed
 
 
@@ -76,9 +76,8 @@ def giving_routes(parts: Parts) -> APIRouter:
 
     @router.get("/grants/new")
     def ask(request: Request) -> Response:
-        with database.reading(ward.code) as session:
-            if strong_login(session, parts, request) is None:
-                return parts.step_up.ask(parts.address("/grants/new"), STRONG)
+        if login_for(parts, request, PROVEN) is None:
+            return parts.step_up.ask(parts.address("/grants/new"), PROVEN)
         usual = ("view", "draft", "file")
         return form_page(request, {"name": "", "address": "", "last": "", "procedures": (), "actions": usual})
 
@@ -86,9 +85,9 @@ def giving_routes(parts: Parts) -> APIRouter:
     def propose(request: Request, form: Form) -> Response:
         try:
             with database.writing(ward.code) as unit:
-                login = proposing.require_strong(parts, parts.logins.current(unit.session, request))
+                login = required(parts, parts.logins.current(unit.session, request), PROVEN)
                 typed = Typed(form.one("name"), form.one("address"))
-                grant, mail = proposing.propose(unit, parts, login, typed, _terms(parts, form))
+                grant, mails = proposing.propose(unit, parts, login, typed, _terms(parts, form))
         except Fault as fault:
             if not fault.code.startswith(("grant.", "email.")):
                 raise
@@ -97,7 +96,7 @@ def giving_routes(parts: Parts) -> APIRouter:
                 request, kept | {"procedures": form.many("procedure"), "actions": form.many("action")}, fault
             )
         response = see_other(parts.address(f"/grants/{grant}"))
-        response.background = notices.sending(parts, [mail])
+        response.background = notices.sending(parts, mails)
         return response
 
     return router

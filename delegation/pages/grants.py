@@ -1,23 +1,23 @@
-"""A person's grants: the list, one of them, the receipt."""
+"""A person's grants: the list, one of them, the receipt, the mandate."""
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from card.faults import Fault
-from delegation import mandate_file, registry, signing
-from delegation.pages.view import activity, strong_login, view
+from delegation import mandate_file, receipts, registry
+from delegation.assured import TWO_FACTORS
+from delegation.pages.view import activity, login_for, view
 from delegation.parts import Parts
-from delegation.proposing import STRONG
 
 
 def one_page(parts: Parts, request: Request, id_: str, error: Fault | None = None) -> Response:
     """The page of one grant."""
     pages, ward = parts.pages, parts.ward.code
+    login = login_for(parts, request, TWO_FACTORS)
+    if login is None:
+        return parts.step_up.ask(parts.address(f"/grants/{id_}"), TWO_FACTORS)
     with parts.database.reading(ward) as session:
-        login = strong_login(session, parts, request)
-        if login is None:
-            return parts.step_up.ask(parts.address(f"/grants/{id_}"), STRONG)
         row = registry.find(session, ward, id_, login.person)
         context = {
             "base": parts.address(""),
@@ -34,10 +34,10 @@ def grant_routes(parts: Parts) -> APIRouter:
 
     @router.get("/grants")
     def show_all(request: Request) -> Response:
+        login = login_for(parts, request, TWO_FACTORS)
+        if login is None:
+            return parts.step_up.ask(parts.address("/grants"), TWO_FACTORS)
         with database.reading(ward.code) as session:
-            login = strong_login(session, parts, request)
-            if login is None:
-                return parts.step_up.ask(parts.address("/grants"), STRONG)
             given = registry.given_by(session, ward.code, login.person)
             held = registry.held_by(session, ward.code, login.person)
             context = {
@@ -53,24 +53,22 @@ def grant_routes(parts: Parts) -> APIRouter:
 
     @router.get("/grants/{id_}/receipt")
     def receipt(request: Request, id_: str) -> Response:
+        login = login_for(parts, request, TWO_FACTORS)
+        if login is None:
+            return parts.step_up.ask(parts.address(f"/grants/{id_}"), TWO_FACTORS)
         with database.reading(ward.code) as session:
-            login = strong_login(session, parts, request)
-            if login is None:
-                return parts.step_up.ask(parts.address(f"/grants/{id_}"), STRONG)
             row = registry.find(session, ward.code, id_, login.person)
-            made = signing.receipt(session, parts, row, login.person)
+            made = receipts.receipt(session, parts, row, login.person)
         headers = {"Content-Disposition": 'attachment; filename="receipt.jwt"', "Cache-Control": "no-store"}
         return Response(made, media_type="application/jwt", headers=headers)
 
     @router.get("/grants/{id_}/mandate")
     def mandate(request: Request, id_: str) -> Response:
+        login = login_for(parts, request, TWO_FACTORS)
+        if login is None:
+            return parts.step_up.ask(parts.address(f"/grants/{id_}"), TWO_FACTORS)
         with database.reading(ward.code) as session:
-            login = strong_login(session, parts, request)
-            if login is None:
-                return parts.step_up.ask(parts.address(f"/grants/{id_}"), STRONG)
-            row = registry.find(session, ward.code, id_, login.person)
-            if row.principal != login.person:
-                raise Fault("grant.not_now")
+            row = registry.find_as_principal(session, ward.code, id_, login.person)
             document = mandate_file.export(session, parts, row)
         name = 'attachment; filename="mandate.json"'
         return JSONResponse(document, headers={"Content-Disposition": name, "Cache-Control": "no-store"})

@@ -10,6 +10,8 @@ from assurance.identifiers import IdentifierKind
 from card.faults import Fault
 from card.pages.forms import see_other
 from delegation import notices, proposing
+from delegation.assured import TWO_FACTORS, required
+from delegation.notices import NoticeKind
 from delegation.pages.view import Form
 from delegation.parts import Parts
 
@@ -29,12 +31,12 @@ def read_back_routes(parts: Parts) -> APIRouter:
     def send(request: Request, handle: str) -> Response:
         with database.writing(ward.code) as unit:
             address = proposing.invitation(unit.session, parts, handle).typed.address
-            proposing.require_strong(parts, parts.logins.current(unit.session, request))
+            required(parts, parts.logins.current(unit.session, request), TWO_FACTORS)
             browser = parts.logins.browser(request)
             made = email_codes.begin(unit, parts.vault, address, browser=browser, now=parts.clock.now())
         response = code_page(request, handle, made.id)
         if made.code is not None:
-            mail = notices.notice(parts, address, "code", "/grants", code=made.code)
+            mail = notices.notice(parts, address, NoticeKind.CODE, "/grants", code=made.code)
             response.background = notices.sending(parts, [mail])
         return response
 
@@ -43,7 +45,7 @@ def read_back_routes(parts: Parts) -> APIRouter:
         challenge, browser, now = form.one("challenge"), parts.logins.browser(request), parts.clock.now()
         try:
             with database.writing(ward.code) as unit:
-                login = proposing.require_strong(parts, parts.logins.current(unit.session, request))
+                login = required(parts, parts.logins.current(unit.session, request), TWO_FACTORS)
                 address = email_codes.check(
                     unit, parts.vault, challenge, form.one("code"), browser=browser, now=now
                 )

@@ -6,18 +6,20 @@ from datetime import date, datetime
 from typing import Annotated, Final
 
 from fastapi import Depends
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 from starlette.requests import Request
+from starlette.responses import Response
 
 from assurance import people
-from assurance.database import connection_of
+from assurance.levels import Requirement
 from assurance.login import Login
 from assurance.person import PersonId
-from assurance.procedures import Procedure
+from assurance.procedures import Action, Procedure
 from card.dates import ward_day
 from card.pages.forms import Posted, read_posted
-from delegation import ending, proposing, registry
-from delegation.grant import GrantId, GrantState
+from delegation import comparing, ending, notices, registry
+from delegation.faults import FAULTS, FaultWithMails
+from delegation.grant import CurrentState
 from delegation.parts import Parts
 from delegation.tables import DecisionRow, GrantRow, MandateRow
 
@@ -29,13 +31,13 @@ _MOST_SHOWN: Final = 50
 class GrantView:
     """A grant.
 
-    :param state: `waiting`, `accepted`, `compared`, `active`, `paused`, `expired`, `lapsed` or `ended`.
     :param mine: the reader is its principal.
     :param digits: for the delegate alone, until they were compared.
+    :param reason: why it ended, for the principal alone.
     """
 
     id: str
-    state: str
+    state: CurrentState
     mine: bool
     other: str
     procedures: tuple[Procedure, ...]
@@ -45,20 +47,7 @@ class GrantView:
     digits: str | None
     paused_by_me: bool
     signed: bool
-
-
-def _state(row: GrantRow, now: datetime, *, usable: bool) -> str:
-    today = ward_day(now).isoformat()
-    match GrantState(row.state):
-        case GrantState.PROPOSED:
-            return "waiting" if now < row.invitation_until else "lapsed"
-        case GrantState.ACCEPTED:
-            return "accepted" if row.compared_at is None else "compared"
-        case GrantState.ENDED:
-            return "ended"
-    if row.last < today:
-        return "expired"
-    return "active" if usable else "paused"
+    reason: str | None
 
 
 def _name(session: Session, parts: Parts, row: GrantRow, *, mine: bool) -> str:
@@ -70,21 +59,21 @@ def _name(session: Session, parts: Parts, row: GrantRow, *, mine: bool) -> str:
 
 def view(session: Session, parts: Parts, row: GrantRow, reader: PersonId) -> GrantView:
     """What one of the parties sees."""
-    terms, now, mine = registry.terms_of(row), parts.clock.now(), reader == row.principal
-    usable = registry.usable_of(connection_of(session), parts.ward.code, [GrantId(row.id)], now)
+    terms, mine = registry.terms_of(row), reader == row.principal
     known = parts.procedures.by_id
     return GrantView(
         id=row.id,
-        state=_state(row, now, usable=bool(usable)),
+        state=registry.state_now(session, row, parts.clock.now()),
         mine=mine,
         other=_name(session, parts, row, mine=mine),
         procedures=tuple(known[id_] for id_ in terms.procedures if id_ in known),
         actions=tuple(str(action) for action in terms.actions),
         first=terms.first,
         last=terms.last,
-        digits=None if mine else proposing.digits_of(parts, row),
+        digits=None if mine else comparing.digits_of(parts, row),
         signed=session.get(MandateRow, (row.ward, row.id)) is not None,
         paused_by_me=ending.is_paused(session, row, reader),
+        reason=row.ended_reason if mine else None,
     )
 
 
@@ -98,36 +87,50 @@ class Activity:
     action: str
     allowed: bool
 
+    def repeats(self, other: "Activity") -> bool:
+        """Whether it is the same within a day."""
+        said = (self.system, self.procedure, self.action, self.allowed)
+        same = said == (other.system, other.procedure, other.action, other.allowed)
+        return same and ward_day(self.at) == ward_day(other.at)
+
 
 def activity(session: Session, parts: Parts, row: GrantRow) -> Sequence[Activity]:
-    """What the delegate did for the principal, the newest first."""
+    """What the delegate did for the principal, the newest first; what was only looked at, once a day."""
     rows = session.exec(
         select(DecisionRow)
         .where(
             DecisionRow.ward == row.ward,
             DecisionRow.principal == row.principal,
             DecisionRow.subject == row.delegate,
+            # A system that lists things asks about each; that it showed nothing would only frighten her.
+            or_(col(DecisionRow.allowed), col(DecisionRow.action) != str(Action.VIEW)),
         )
         .order_by(col(DecisionRow.at).desc())
         .limit(_MOST_SHOWN)
     ).all()
-    known = parts.procedures.by_id
-    return [
-        Activity(
-            found.at,
-            parts.callers.name(session, found.caller),
-            known[found.procedure].name,
-            found.action,
-            found.allowed,
-        )
-        for found in rows
-        if found.procedure in known
-    ]
+    known, seen = parts.procedures.by_id, list[Activity]()
+    for found in rows:
+        if found.procedure in known:
+            named, procedure = parts.callers.name(session, found.caller), known[found.procedure].name
+            done = Activity(found.at, named, procedure, found.action, found.allowed)
+            if not (found.action == Action.VIEW and any(done.repeats(before) for before in seen)):
+                seen.append(done)
+    return seen
 
 
-def strong_login(session: Session, parts: Parts, request: Request) -> Login | None:
-    """The login of a browser, if it is strong enough to see grants."""
-    login = parts.logins.current(session, request)
-    if login is None or not login.assurance.meets(proposing.STRONG, parts.clock.now()):
-        return None
-    return login
+def login_for(parts: Parts, request: Request, requirement: Requirement) -> Login | None:
+    """The login of a browser, if it is enough.
+
+    Read in a snapshot of its own: the way to a stronger one writes, and whoever waits for a second connection
+    while holding one can wait for ever.
+    """
+    with parts.database.reading(parts.ward.code) as session:
+        login = parts.logins.current(session, request)
+    return login if login is not None and login.assurance.meets(requirement, parts.clock.now()) else None
+
+
+def refusal(parts: Parts, request: Request, fault: FaultWithMails, back: str) -> Response:
+    """A refusal of which people are told, after it was answered."""
+    response = parts.pages.fault(request, fault, status=FAULTS[fault.code].status, back=parts.address(back))
+    response.background = notices.sending(parts, fault.mails)
+    return response

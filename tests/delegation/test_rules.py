@@ -8,10 +8,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assurance.procedures import Action, load_procedures
+from assurance.sealed import MasterKeys, Vault
+from assurance.wards import WardCode
 from card.dates import add_months, end_of, ward_day
 from card.faults import Fault
 from delegation import mandate
-from delegation.grant import TRANSITIONS, Basis, GrantState, Terms, check_move, check_terms, same_name
+from delegation.grant import (
+    TRANSITIONS,
+    Basis,
+    CurrentState,
+    GrantId,
+    GrantState,
+    Terms,
+    check_move,
+    check_terms,
+    current_state,
+    same_name,
+)
+from delegation.handles import handle_of, open_handle
 from delegation.rules import Rules, load_rules
 
 PROCEDURES = load_procedures()
@@ -176,3 +190,35 @@ def test_deny_overrides_and_nothing_loaded_allows_nothing() -> None:
 def test_a_row_that_is_no_rule_stops_the_start(row: str) -> None:
     with pytest.raises(ValueError, match="no rule"):
         Rules(MODEL, row)
+
+
+@pytest.mark.parametrize("invited", [True, False])
+@pytest.mark.parametrize("compared", [True, False])
+@pytest.mark.parametrize("usable", [True, False])
+@pytest.mark.parametrize("days", [-1, 0])
+def test_what_a_grant_is_now_follows_from_its_last_step_its_days_and_its_use(
+    invited: bool, compared: bool, usable: bool, days: int
+) -> None:
+    today = date(2026, 11, 24)
+
+    def now(state: GrantState) -> CurrentState:
+        last = date.fromordinal(today.toordinal() + days)
+        return current_state(state, last, today, invited=invited, compared=compared, usable=usable)
+
+    over = days < 0
+    answerable, agreed = invited and not over, "compared" if compared else "accepted"
+    assert now(GrantState.PROPOSED) == ("waiting" if answerable else "lapsed")
+    assert now(GrantState.ACCEPTED) == ("expired" if over else agreed)
+    assert now(GrantState.ACTIVE) == ("expired" if over else "active" if usable else "unusable")
+    assert now(GrantState.ENDED) == "ended"
+
+
+def test_a_grants_handle_outlives_a_rotation_of_the_master_key() -> None:
+    old, new, ward = MasterKeys.generate(), MasterKeys.generate(), WardCode("131130")
+    grant = GrantId("0" * 31 + "1")
+    given = handle_of(Vault(old), ward, "kaigo", grant)
+    rotated = Vault(MasterKeys(new.current, {**old.keys, **new.keys}))
+    assert open_handle(rotated, ward, "kaigo", given) == grant
+    assert open_handle(rotated, ward, "kaigo", handle_of(rotated, ward, "kaigo", grant)) == grant
+    assert open_handle(rotated, ward, "tax", given) is None
+    assert open_handle(Vault(new), ward, "kaigo", given) is None
