@@ -26,8 +26,6 @@ from delegation.parts import Parts
 from delegation.registry import Typed
 from delegation.tables import GrantRow
 
-STRONG: Final = PROVEN
-"""What `idp.mandates` imports; to go when it says `assured.PROVEN`."""
 _OPEN_FOR: Final = timedelta(days=30)
 _MOST_OPEN: Final = 20
 _MOST_A_DAY: Final = 10

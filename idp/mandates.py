@@ -8,8 +8,8 @@ from assurance.events import EventName
 from card.container import CardEvidence
 from card.pages.forms import see_other
 from delegation import notices, signing
+from delegation.assured import PROVEN
 from delegation.grant import GrantId
-from delegation.proposing import STRONG
 from idp import card_requests, sessions
 from idp.answers import Brought
 from idp.delegating import parts_of
@@ -27,7 +27,7 @@ def signed_mandate(services: Services, request: Request, brought: Brought) -> Re
         login = sessions.current(session, services, request)
     if login is None:
         waiting = card_requests.let_wait(services, brought)
-        response = ask_to_log_in(services, services.address(f"/card/done?i={interaction.id}"), STRONG)
+        response = ask_to_log_in(services, services.address(f"/card/done?i={interaction.id}"), PROVEN)
         waiting.set_on(response)
         return response
 

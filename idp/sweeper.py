@@ -16,6 +16,7 @@ from assurance.database import Database, StorageUnavailable, table_of
 from assurance.tables import ChallengeRow
 from assurance.wards import WardCode
 from card.clock import Clock
+from delegation.tables import NoticeRow
 from idp.tables import (
     AuthorizationRow,
     CodeRow,
@@ -30,7 +31,15 @@ _KEPT: Final = timedelta(days=1)
 _AT_ONCE: Final = 500
 _EXPIRING: Final = tuple(
     table_of(row)
-    for row in (ChallengeRow, InteractionRow, CodeRow, RefreshTokenRow, UsedJtiRow, LoginSessionRow)
+    for row in (
+        ChallengeRow,
+        NoticeRow,
+        InteractionRow,
+        CodeRow,
+        RefreshTokenRow,
+        UsedJtiRow,
+        LoginSessionRow,
+    )
 )
 _LOGIN: Final = table_of(LoginSessionRow)
 _AUTHORIZATION: Final = table_of(AuthorizationRow)

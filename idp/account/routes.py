@@ -24,7 +24,7 @@ from idp.faults import answer
 from idp.login.flow import Form, ask_to_log_in
 from idp.services import Services
 
-_STRONG: Final = Requirement(Level(IAL.NONE, AAL.MULTI))
+_TWO_FACTORS: Final = Requirement(Level(IAL.NONE, AAL.MULTI))
 _TOO_WEAK: Final = frozenset({"login.needed", "passkey.too_weak"})
 """What logging in anew mends."""
 
@@ -55,7 +55,7 @@ def account_routes(services: Services) -> APIRouter:
 
     @router.get("/account/raise")
     def raise_login() -> Response:
-        return ask_to_log_in(services, home, _STRONG)
+        return ask_to_log_in(services, home, _TWO_FACTORS)
 
     @router.get("/account")
     def show(request: Request) -> Response:

@@ -25,8 +25,8 @@ from card.jose import b64url_encode
 from card.test_authority import TestAuthority
 from delegation.tables import GrantRow
 from idp import sessions
-from idp.authorization.request import AuthorizationRequest
 from idp.authorization.code import issue_code
+from idp.authorization.request import AuthorizationRequest
 from idp.clients import Client, register_client
 from idp.schema import migrate
 from idp.services import Services, compose, open_database
