@@ -59,6 +59,12 @@ def configure(stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    for name in (
+        "uvicorn",
+        "uvicorn.error",
+    ):  # a server of this process may have given it handlers of its own
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
     logging.getLogger("uvicorn.error").setLevel(logging.INFO)
 
 
