@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from assurance.database import time_column
@@ -15,10 +15,11 @@ class Person(SQLModel, table=True):
     """
 
     __tablename__ = "person"
+    __table_args__ = (Index("person_user_handle", "ward", "user_handle"),)
 
     ward: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
-    user_handle: str = Field(index=True)
+    user_handle: str
     created_at: datetime = time_column()
 
 
@@ -26,15 +27,19 @@ class ProofRow(SQLModel, table=True):
     """A proofing with the attributes it proved, sealed."""
 
     __tablename__ = "proof"
+    __table_args__ = (
+        Index("proof_person", "ward", "person"),
+        Index("proof_name_mac", "ward", "name_mac"),
+    )
 
     ward: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
-    person: str = Field(index=True)
+    person: str
     method: str
     ial: int
     proven_at: datetime = time_column()
     ends_at: datetime = time_column()
-    name_mac: str = Field(index=True)
+    name_mac: str
     name: bytes
     birth_date: bytes
     sex: bytes
@@ -45,11 +50,12 @@ class IdentifierRow(SQLModel, table=True):
     """What identifies a person from outside: a card's certificate, an address; found by MAC."""
 
     __tablename__ = "identifier"
+    __table_args__ = (Index("identifier_person", "ward", "person"),)
 
     ward: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
     mac: str = Field(primary_key=True)
-    person: str = Field(index=True)
+    person: str
     sealed: bytes
     bound_at: datetime = time_column()
     counts_from: datetime | None = time_column(nullable=True)
@@ -59,12 +65,15 @@ class PasskeyRow(SQLModel, table=True):
     """A passkey."""
 
     __tablename__ = "credential"
-    __table_args__ = (UniqueConstraint("ward", "id"),)
+    __table_args__ = (
+        UniqueConstraint("ward", "id"),
+        Index("credential_person", "ward", "person"),
+    )
 
     ward: str = Field(primary_key=True)
     credential_id: str = Field(primary_key=True)
     id: str
-    person: str = Field(index=True)
+    person: str
     public_key: bytes
     sign_count: int
     synced: bool
@@ -81,16 +90,20 @@ class ChallengeRow(SQLModel, table=True):
     """
 
     __tablename__ = "challenge"
+    __table_args__ = (
+        Index("challenge_bound", "ward", "bound"),
+        Index("challenge_expires_at", "ward", "expires_at"),
+    )
 
     ward: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
     purpose: str
     browser: str
-    bound: str = Field(index=True)
+    bound: str
     sealed: bytes
     tries_left: int
     created_at: datetime = time_column()
-    expires_at: datetime = time_column(index=True)
+    expires_at: datetime = time_column()
     used_at: datetime | None = time_column(nullable=True)
 
 

@@ -111,6 +111,7 @@ class MandateRow(SQLModel, table=True):
     """
 
     __tablename__ = "mandate"
+    __table_args__ = (Index("mandate_certificate", "ward", "certificate"),)
 
     ward: str = Field(primary_key=True)
     grant: str = Field(primary_key=True)
@@ -118,7 +119,7 @@ class MandateRow(SQLModel, table=True):
     container: bytes
     opening: bytes
     record: str
-    certificate: str = Field(index=True)
+    certificate: str
     signed_at: datetime = time_column()
 
 
@@ -153,6 +154,7 @@ class NoticeRow(SQLModel, table=True):
     __table_args__ = (
         Index("notice_address", "ward", "address", "expires_at"),
         Index("notice_grant", "ward", "grant", "kind", "expires_at"),
+        Index("notice_expires_at", "ward", "expires_at"),
     )
 
     ward: str = Field(primary_key=True)
@@ -160,7 +162,7 @@ class NoticeRow(SQLModel, table=True):
     kind: str
     grant: str
     address: str | None = None
-    expires_at: datetime = time_column(index=True)
+    expires_at: datetime = time_column()
 
 
 class DecisionRow(SQLModel, table=True):
@@ -170,7 +172,10 @@ class DecisionRow(SQLModel, table=True):
     """
 
     __tablename__ = "decision"
-    __table_args__ = (Index("decision_principal", "ward", "principal", "at"),)
+    __table_args__ = (
+        Index("decision_principal", "ward", "principal", "at"),
+        Index("decision_grant", "ward", "grant"),
+    )
 
     ward: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
@@ -182,4 +187,4 @@ class DecisionRow(SQLModel, table=True):
     action: str
     allowed: bool
     reason: str
-    grant: str | None = Field(default=None, index=True)
+    grant: str | None = None

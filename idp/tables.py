@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from assurance.database import time_column
@@ -30,14 +30,19 @@ class LoginSessionRow(SQLModel, table=True):
     """
 
     __tablename__ = "login_session"
+    __table_args__ = (
+        Index("login_session_browser", "ward", "browser"),
+        Index("login_session_person", "ward", "person"),
+        Index("login_session_expires_at", "ward", "expires_at"),
+    )
 
     ward: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
-    browser: str = Field(index=True)
-    person: str = Field(index=True)
+    browser: str
+    person: str
     evidence: str
     started_at: datetime = time_column()
-    expires_at: datetime = time_column(index=True)
+    expires_at: datetime = time_column()
     ended_at: datetime | None = time_column(nullable=True)
 
 
@@ -49,6 +54,7 @@ class InteractionRow(SQLModel, table=True):
     """
 
     __tablename__ = "interaction"
+    __table_args__ = (Index("interaction_expires_at", "ward", "expires_at"),)
 
     ward: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
@@ -63,7 +69,7 @@ class InteractionRow(SQLModel, table=True):
     answer: bytes | None = None
     answer_until: datetime | None = time_column(nullable=True)
     created_at: datetime = time_column()
-    expires_at: datetime = time_column(index=True)
+    expires_at: datetime = time_column()
 
 
 class OAuthClientRow(SQLModel, table=True):
@@ -97,7 +103,7 @@ class SubjectRow(SQLModel, table=True):
     """The random name of a person in one sector; found both ways."""
 
     __tablename__ = "subject"
-    __table_args__ = (UniqueConstraint("ward", "sector", "sub"),)
+    __table_args__ = (UniqueConstraint("ward", "sector", "sub"), Index("subject_person", "ward", "person"))
 
     ward: str = Field(primary_key=True)
     sector: str = Field(primary_key=True)
@@ -113,16 +119,22 @@ class AuthorizationRow(SQLModel, table=True):
     """
 
     __tablename__ = "client_authorization"
+    __table_args__ = (
+        Index("client_authorization_client_id", "ward", "client_id"),
+        Index("client_authorization_person", "ward", "person"),
+        Index("client_authorization_login", "ward", "login"),
+        Index("client_authorization_grant", "ward", "grant"),
+    )
 
     ward: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
-    client_id: str = Field(index=True)
-    person: str = Field(index=True)
-    login: str = Field(index=True)
+    client_id: str
+    person: str
+    login: str
     scope: str
     nonce: str | None = None
     principal: str | None = None
-    grant: str | None = Field(default=None, index=True)
+    grant: str | None = None
     created_at: datetime = time_column()
     ended_at: datetime | None = time_column(nullable=True)
 
@@ -131,6 +143,10 @@ class CodeRow(SQLModel, table=True):
     """An authorization code, by hash (RFC 6749 §4.1.2)."""
 
     __tablename__ = "authorization_code"
+    __table_args__ = (
+        Index("authorization_code_used_by", "ward", "used_by"),
+        Index("authorization_code_expires_at", "ward", "expires_at"),
+    )
 
     ward: str = Field(primary_key=True)
     code: str = Field(primary_key=True)
@@ -138,29 +154,34 @@ class CodeRow(SQLModel, table=True):
     authorization: str
     redirect_uri: str
     code_challenge: str
-    expires_at: datetime = time_column(index=True)
-    used_by: str | None = Field(default=None, index=True)
+    expires_at: datetime = time_column()
+    used_by: str | None = None
 
 
 class RefreshTokenRow(SQLModel, table=True):
     """A refresh token, by hash; each is used once (RFC 9700 §4.14.2)."""
 
     __tablename__ = "refresh_token"
+    __table_args__ = (
+        Index("refresh_token_used_by", "ward", "used_by"),
+        Index("refresh_token_expires_at", "ward", "expires_at"),
+    )
 
     ward: str = Field(primary_key=True)
     token: str = Field(primary_key=True)
     client_id: str
     authorization: str
-    expires_at: datetime = time_column(index=True)
-    used_by: str | None = Field(default=None, index=True)
+    expires_at: datetime = time_column()
+    used_by: str | None = None
 
 
 class UsedJtiRow(SQLModel, table=True):
     """A client assertion that was used (RFC 7523 §3 rule 7)."""
 
     __tablename__ = "used_jti"
+    __table_args__ = (Index("used_jti_expires_at", "ward", "expires_at"),)
 
     ward: str = Field(primary_key=True)
     client_id: str = Field(primary_key=True)
     jti: str = Field(primary_key=True)
-    expires_at: datetime = time_column(index=True)
+    expires_at: datetime = time_column()

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from assurance.database import time_column
@@ -18,7 +18,10 @@ class LeafRow(SQLModel, table=True):
     """
 
     __tablename__ = "audit_leaf"
-    __table_args__ = (UniqueConstraint("ward", "number"),)
+    __table_args__ = (
+        UniqueConstraint("ward", "number"),
+        Index("audit_leaf_refers", "ward", "refers"),
+    )
 
     ward: str = Field(primary_key=True)
     writer: str = Field(primary_key=True)
@@ -26,7 +29,7 @@ class LeafRow(SQLModel, table=True):
     number: int | None = None
     content: bytes
     hash: bytes
-    refers: str | None = Field(default=None, index=True)
+    refers: str | None = None
 
 
 class PartRow(SQLModel, table=True):
@@ -42,12 +45,13 @@ class PartRow(SQLModel, table=True):
     """
 
     __tablename__ = "audit_part"
+    __table_args__ = (Index("audit_part_person", "ward", "person"),)
 
     ward: str = Field(primary_key=True)
     writer: str = Field(primary_key=True)
     counter: int = Field(primary_key=True)
     position: int = Field(primary_key=True)
-    person: str = Field(index=True)
+    person: str
 
 
 class NodeRow(SQLModel, table=True):
