@@ -131,13 +131,6 @@ def database(database_url: str, vault: Vault) -> Iterator[Database]:
     made.close()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the one pcscd of the machine, or a browser, runs in one process, one after the other."""
-    for item in items:
-        if item.get_closest_marker("card") or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("card"))
-
-
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run that skipped something where nothing may be skipped."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
