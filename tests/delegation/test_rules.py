@@ -222,3 +222,18 @@ def test_a_grants_handle_outlives_a_rotation_of_the_master_key() -> None:
     assert open_handle(rotated, ward, "kaigo", handle_of(rotated, ward, "kaigo", grant)) == grant
     assert open_handle(rotated, ward, "tax", given) is None
     assert open_handle(Vault(new), ward, "kaigo", given) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"basis": Basis.PARENT}, {"mode": "messenger"}, {"procedures": ("tax.cert",)}, {"actions": ()},
+        {"procedures_version": "other"}, {"first": date(2026, 11, 25)}, {"last": date(2026, 12, 25)},
+    ],
+)  # fmt: skip
+def test_an_acceptance_is_of_the_whole_proposal(change: dict[str, Any]) -> None:
+    accepted = terms().hash("p", "田中由紀")
+    assert terms().hash("p", "田中由紀") == accepted
+    assert terms(**change).hash("p", "田中由紀") != accepted
+    assert terms().hash("q", "田中由紀") != accepted
+    assert terms().hash("p", "田中花子") != accepted
