@@ -20,7 +20,7 @@ sandbox-reset: $(VENV)/.card ## The same from scratch: forget the people, grants
 .PHONY: test
 test: $(VENV)/.dev tests/pages/node_modules ## Install what is needed and run every test
 	@sh deploy/install/debian.sh test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --no-loadscope-reorder
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Format, lint, types and layers, changing nothing

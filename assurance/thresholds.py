@@ -2,7 +2,7 @@
 
 A ward may lower what an authentication reaches, and give an address AAL1. What none may do is bounded here,
 and a file beyond its bounds stops the start: mail never acts or signs (ASVS 6.3.6), one factor is never two
-(NIST SP 800-63B-4 §2.2), and what waits or was not checked never counts in full (`design/assurance.md`).
+(NIST SP 800-63B-4 §2.2), and what waits or was not checked never counts in full.
 """
 
 import tomllib

@@ -1,4 +1,4 @@
-"""How sure we must be of whoever takes a step with a grant (design/assurance.md).
+"""How sure we must be of whoever takes a step with a grant.
 
 What gives power needs proof and two factors. What takes it away needs less: two factors are enough to end, to
 decline, to renounce and to resume, also after one's proof lapsed; any login of its principal pauses a grant,

@@ -102,7 +102,7 @@ class MandateRow(SQLModel, table=True):
     """The evidence of a grant: what the principal's card signed, sealed with a data key of its own.
 
     Nothing reads two of its columns yet, and neither could be filled in later: `certificate` is what new
-    revocation lists are matched with every day (design/card.md), which must not mean opening every mandate;
+    revocation lists are matched with every day, which must not mean opening every mandate;
     `opening` proves in a dispute who the delegate was that the text commits to, and the grant forgets it.
 
     :param opening: of the commitment; it stands in no page, receipt or file.

@@ -1,4 +1,4 @@
-"""One-time answers: what a third party brought back waits behind a handle (design/tokens.md).
+"""One-time answers: what a third party brought back waits behind a handle.
 
 The handle is a cookie of the browser that brought it, and completing needs the interaction's cookie too:
 checking that one alone lets an attacker harvest the answer of someone whom he sent the genuine link.

@@ -1,4 +1,4 @@
-"""Liveness and readiness (design/running.md).
+"""Liveness and readiness.
 
 Liveness touches nothing, and no thread either: while every thread waits for the database the process is
 alive all the same. Readiness asks the database once and looks at what was loaded at the start.

@@ -4,7 +4,6 @@ A fixed clock, both databases, and the promise that a run as root leaves nothing
 """
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlmodel import SQLModel
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from assurance.database import Database
 from assurance.sealed import MasterKeys, Vault
@@ -71,35 +73,38 @@ def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def postgresql_tables(postgresql_url: str) -> str:
-    """The same: the name of a database that others are made from."""
-    with _server(postgresql_url) as connection:
-        connection.execute(sa.text("CREATE DATABASE tables"))
-    made = Database(postgresql_url.replace("/postgres?", "/tables?"))
-    made.create_tables()
-    made.close()
-    return "tables"
-
-
-@contextmanager
-def _server(url: str) -> Iterator[sa.Connection]:
+def _server_does(url: str, *statements: str) -> None:
     server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
-        yield connection
+        for statement in statements:
+            connection.execute(sa.text(statement))
     server.dispose()
 
 
 @contextmanager
-def _own_database(url: str, template: str) -> Iterator[str]:
-    name = f"t{secrets.token_hex(8)}"
-    with _server(url) as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"))
-    try:
-        yield url.replace("/postgres?", f"/{name}?")
-    finally:
-        with _server(url) as connection:
-            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+def _emptied(url: str, name: str, *statements: str) -> Iterator[str]:
+    """One database for every test: making a new one takes longer than most tests do."""
+    yield url.replace("/postgres?", f"/{name}?")
+    leave = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 # ours
+    _server_does(url, leave)
+    _server_does(url.replace("/postgres?", f"/{name}?"), *statements)
+
+
+@pytest.fixture(scope="session")
+def postgresql_empty(postgresql_url: str) -> str:
+    """The name of an empty database."""
+    _server_does(postgresql_url, "CREATE DATABASE empty")
+    return "empty"
+
+
+@pytest.fixture(scope="session")
+def postgresql_tables(postgresql_url: str) -> str:
+    """The name of a database with every table."""
+    _server_does(postgresql_url, "CREATE DATABASE tables")
+    made = Database(postgresql_url.replace("/postgres?", "/tables?"))
+    made.create_tables()
+    made.close()
+    return "tables"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -108,8 +113,9 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'dairi.db'}"
         return
-    with _own_database(request.getfixturevalue("postgresql_url"), "template0") as url:
-        yield url
+    url, name = request.getfixturevalue("postgresql_url"), request.getfixturevalue("postgresql_empty")
+    with _emptied(url, name, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public") as empty:
+        yield empty
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -119,9 +125,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_tables"), tmp_path / "dairi.db")
         yield f"sqlite:///{tmp_path / 'dairi.db'}"
         return
-    template = request.getfixturevalue("postgresql_tables")
-    with _own_database(request.getfixturevalue("postgresql_url"), template) as url:
-        yield url
+    url, name = request.getfixturevalue("postgresql_url"), request.getfixturevalue("postgresql_tables")
+    rows = [f'DELETE FROM "{table.name}"' for table in reversed(SQLModel.metadata.sorted_tables)]  # noqa: S608 # ours
+    with _emptied(url, name, ";".join(rows)) as emptied:
+        yield emptied
 
 
 @pytest.fixture
@@ -129,6 +136,21 @@ def database(database_url: str, vault: Vault) -> Iterator[Database]:
     made = Database(database_url, AuditRecorder(vault))
     yield made
     made.close()
+
+
+class _TakingTurns(LoadFileScheduling):
+    """A file is one worker's, and so is all that needs the one pcscd of the machine, or builds the wheel."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        if file == "tests/card/test_pcscd.py" or file.startswith("tests/end_to_end/"):
+            return "pcscd"
+        return "wheel" if file.startswith("tests/install/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """How `-n` shares the tests out."""
+    return _TakingTurns(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import cache
 
 import pytest
 
@@ -73,10 +74,11 @@ def linking(card: VirtualCard) -> ToBeSigned:
     return prepared(SigningPurpose.LINK, named_certificates(read_certificate(der) for der in both))
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def linked(cards: dict[str, VirtualCard], authority: TestAuthority) -> Callable[[str], LinkedCard]:
     trust = authority.trust()
 
+    @cache  # two RSA signatures each
     def link(name: str) -> LinkedCard:
         made = linking(cards[name])
         return LinkedCard(*(sign(cards[name], trust, certificate, made) for certificate in Purpose))

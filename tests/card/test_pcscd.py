@@ -30,8 +30,6 @@ from card.virtual.deck import LocalDeck
 from card.virtual.vpcd import VpcdSlot
 from tests.card.conftest import HANAKO
 
-pytestmark = pytest.mark.card
-
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """The client package against the real provider, and against one on a socket that misbehaves."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -81,8 +82,9 @@ def cards(authority: TestAuthority) -> dict[str, VirtualCard]:
 
 
 @pytest.fixture
-def empty_database_url(tmp_path: Path) -> str:
+def database_url(sqlite_tables: Path, tmp_path: Path) -> str:
     """One kind of database is enough to be asked by a client."""
+    shutil.copy(sqlite_tables, tmp_path / "dairi.db")
     return f"sqlite:///{tmp_path / 'dairi.db'}"
 
 

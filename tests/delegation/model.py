@@ -21,10 +21,8 @@ from assurance.levels import IAL
 from assurance.login import Login, LoginId
 from assurance.people import NewProof
 from assurance.person import PersonId, new_id
-from assurance.procedures import load_procedures
 from assurance.sealed import Vault
 from assurance.tables import ProofRow, ProtectionRow
-from assurance.thresholds import load_thresholds
 from assurance.wards import Ward
 from card.container import CardEvidence, SigningPurpose, prepare
 from card.dates import ward_day
@@ -34,13 +32,11 @@ from card.revocation import RevocationState, RevocationStatus
 from delegation.audit.recorder import AuditRecorder
 from delegation.grant import GrantId, HoldCause, HoldKind
 from delegation.parts import Errand, Parts
-from delegation.rules import load_rules
 from delegation.tables import HoldRow
-from idp.services import make_pages
 from tests.conftest import NOW, FixedClock
+from tests.shipped import PAGES, PROCEDURES, RULES, THRESHOLDS
 
 T = TypeVar("T")
-PROCEDURES, RULES, THRESHOLDS, PAGES = load_procedures(), load_rules(), load_thresholds(), make_pages()
 ARCHIVE = SoftwareSigner.generate()
 GOOD = RevocationStatus(RevocationState.GOOD, "crl")
 

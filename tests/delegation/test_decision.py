@@ -12,14 +12,13 @@ from assurance.engine import assess
 from assurance.evidence import CardAuthentication, EmailCode, Evidence, Proof
 from assurance.levels import AAL, ACTING, IAL, Level, Requirement
 from assurance.person import PersonId
-from assurance.procedures import Action, Procedures, load_procedures
-from assurance.thresholds import load_thresholds
+from assurance.procedures import Action, Procedures
 from delegation.decision import Acting, Answer, Caller, Question, Reason, decide
 from delegation.grant import Basis, GrantId, Terms
-from delegation.rules import Ruling, load_rules
+from delegation.rules import Ruling
 from tests.conftest import NOW
+from tests.shipped import PROCEDURES, RULES, THRESHOLDS
 
-PROCEDURES, RULES, THRESHOLDS = load_procedures(), load_rules(), load_thresholds()
 RENEW, NEVER = "kaigo.nintei.renew", "inkan.register"
 OFFERED = frozenset({RENEW, NEVER, "kaigo.card.reissue"})
 CALLER = Caller("portal", {"ja": "", "en": ""}, "https://portal.example", "kaigo", OFFERED)

@@ -1,4 +1,4 @@
-"""Whatever people do in whatever order, the registry keeps its invariants (design/delegation.md, 1-9 and 12).
+"""Whatever people do in whatever order, the registry keeps its invariants.
 
 A small model says who may do what, and the registry's own functions, on a database, agree with it at every
 step. People log in weakly or strongly, act on grants that are not theirs, bring signatures that were made

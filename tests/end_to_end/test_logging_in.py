@@ -3,12 +3,9 @@
 import re
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.end_to_end.conftest import Tour
-
-pytestmark = [pytest.mark.browser, pytest.mark.card]
 
 
 def log_in_by_card(hanako: Tour, card: str = "田中花子") -> None:

@@ -3,13 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.end_to_end.conftest import Tour, running
 from tests.end_to_end.test_tour import log_in_at_the_portal
-
-pytestmark = pytest.mark.browser
 
 
 def test_a_resident_logs_in_files_and_logs_out_across_sites(

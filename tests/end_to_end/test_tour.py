@@ -11,7 +11,7 @@ from card.clock import SystemClock
 from card.dates import ward_day
 from tests.end_to_end.conftest import Tour
 
-pytestmark = [pytest.mark.browser, pytest.mark.card, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 def log_in_at_the_portal(resident: Tour, card: str) -> None:

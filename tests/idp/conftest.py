@@ -20,23 +20,21 @@ from assurance.evidence import Authentication, CardAuthentication
 from assurance.mail import Mail
 from assurance.people import NewProof
 from assurance.person import PersonId, Profile
-from assurance.procedures import load_procedures
 from assurance.sealed import Vault
-from assurance.thresholds import load_thresholds
 from assurance.wards import Ward
 from card.jose import SoftwareSigner, b64url_encode, sign_compact
 from card.test_authority import TestAuthority
-from delegation.rules import load_rules
 from idp import sessions
 from idp.app import create_app
 from idp.clients import Client, register_client
 from idp.cookies import Cookie
 from idp.keys import KeyPurpose, load_keys
-from idp.services import Services, make_pages
+from idp.services import Services
 from idp.token.lookups import Lookups
 from idp.token.presented import AccessTokens
 from tests.conftest import NOW, FixedClock
 from tests.registered import registered
+from tests.shipped import PAGES, PROCEDURES, RULES, THRESHOLDS
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CALLBACK = "https://portal.example/callback"
@@ -80,13 +78,13 @@ def services(
         batch=batch,
         vault=vault,
         clock=clock,
-        pages=make_pages(),
+        pages=PAGES,
         keys=keys,
         trust=authority.trust(),
-        procedures=load_procedures(),
-        thresholds=load_thresholds(),
+        procedures=PROCEDURES,
+        thresholds=THRESHOLDS,
         mailer=mail,
-        rules=load_rules(),
+        rules=RULES,
         lookups=Lookups(ward.code, batch, clock, vault),
         tokens=AccessTokens(ward.issuer, keys.key_set(KeyPurpose.TOKEN), clock),
     )

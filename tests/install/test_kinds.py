@@ -1,4 +1,4 @@
-"""Each kind of installation alone in an environment of its own (DESIGN §3)."""
+"""Each kind of installation alone in an environment of its own."""
 
 import json
 import socket

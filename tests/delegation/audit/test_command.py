@@ -24,7 +24,7 @@ from idp.cli.audit import app
 from idp.keys import KeyRing, load_keys
 from idp.tables import SigningKeyRow
 from tests.conftest import NOW, FixedClock
-from tests.delegation.test_audit import record, rewrite
+from tests.delegation.audit.log import record, rewrite
 
 
 @pytest.fixture

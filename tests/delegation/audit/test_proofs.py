@@ -1,0 +1,45 @@
+"""The log's checkpoint and proofs over HTTP."""
+
+from base64 import b64decode
+
+from sqlmodel import select
+
+from delegation.audit import tree
+from delegation.audit.checkpoint import (
+    log_key,
+    origin_of,
+    read_checkpoint,
+)
+from delegation.audit.tables import LeafRow
+from tests.delegation.audit.log import number_all
+from tests.delegation.conftest import Town
+
+
+def test_the_log_serves_its_checkpoint_and_proofs(town: Town) -> None:
+    town.active()
+    assert town.yuki.get("/audit/checkpoint").status_code == 404
+    number_all(town.services.database, town.services.ward, town.services.keys.log)
+    origin = origin_of(town.services.ward.issuer)
+    head = read_checkpoint(town.yuki.get("/audit/checkpoint").text, [log_key(origin, town.services.keys.log)])
+    with town.services.database.reading() as session:
+        leaf = session.exec(select(LeafRow).where(LeafRow.number == 2)).one()
+    answer = town.yuki.get(f"/audit/inclusion?leaf=2&size={head.size}").json()
+    proof = [b64decode(hash_) for hash_ in answer["proof"]]
+    assert tree.includes(leaf.hash, 2, head.size, proof, head.root)
+    town.hanako.log_in()
+    number_all(town.services.database, town.services.ward, town.services.keys.log)
+    newer = read_checkpoint(
+        town.yuki.get("/audit/checkpoint").text, [log_key(origin, town.services.keys.log)]
+    )
+    assert newer.size > head.size
+    answer = town.yuki.get(f"/audit/consistency?old={head.size}&size={newer.size}").json()
+    proof = [b64decode(hash_) for hash_ in answer["proof"]]
+    assert tree.continues(head.size, head.root, newer.size, newer.root, proof)
+    assert not tree.continues(head.size, newer.root, newer.size, newer.root, proof)
+    for query in (
+        "leaf=2",
+        f"leaf=2&size={newer.size + 1}",
+        f"leaf={head.size}&size={head.size}",
+        "leaf=-1&size=2",
+    ):
+        assert town.yuki.get(f"/audit/inclusion?{query}").status_code == 404
