@@ -122,14 +122,19 @@ def profile(browser: Browser) -> Iterator[Callable[..., Page]]:
         context.close()
 
 
-def findings(page: Page) -> list[Any]:
-    """What axe-core has to say about a page as it stands, at phone and at desk width."""
+def findings(page: Page, picture: Path | None = None) -> list[Any]:
+    """What axe-core has to say about a page as it stands, at phone and at desk width.
+
+    :param picture: where to keep the page as it looks at both, without the suffix.
+    """
     found: list[Any] = []
     size = page.viewport_size
-    for width in (360, 1280):
+    page.evaluate(AXE.read_text("utf-8"))
+    for width, kind in ((360, "phone"), (1280, "desk")):
         page.set_viewport_size({"width": width, "height": 900})
-        page.evaluate(AXE.read_text("utf-8"))
-        result = page.evaluate("axe.run()")
+        if picture is not None:
+            page.screenshot(path=f"{picture}-{kind}.png", full_page=True)
+        result = page.evaluate("axe.run({resultTypes: ['violations']})")
         found += [
             (page.url, width, rule["id"], [node["html"] for node in rule["nodes"]])
             for rule in result["violations"]
@@ -160,10 +165,7 @@ class Tour:
             self.page.goto(here)
 
     def _judge(self, name: str) -> None:
-        assert findings(self.page) == []
-        for width, kind in ((360, "phone"), (1280, "desk")):
-            self.page.set_viewport_size({"width": width, "height": 900})
-            self.page.screenshot(path=self._pictures / f"{name}-{kind}.png", full_page=True)
+        assert findings(self.page, self._pictures / name) == []
 
     def mails(self) -> int:
         """How many mails were caught so far."""
