@@ -16,9 +16,9 @@ from assurance.sealed import Vault
 from assurance.tables import IdentifierRow
 from assurance.wards import WardCode
 from card.faults import Fault
+from card.full_width import narrowed
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z")
-_FULL_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 
 
 class IdentifierKind(StrEnum):
@@ -39,7 +39,7 @@ def normalise_address(text: str) -> str:
 
     :raises Fault: `email.shape` when it still is none.
     """
-    address = text.translate(_FULL_WIDTH).strip()
+    address = narrowed(text).strip()
     if len(address) > 254 or _ADDRESS.match(address) is None:
         raise Fault("email.shape")
     local, _, domain = address.rpartition("@")

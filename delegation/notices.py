@@ -111,7 +111,8 @@ def invitation(unit: Unit, parts: Parts, grant: GrantId, address: str, handle: s
 
     :returns: nothing for an address that got too many within a day, of whomever: the page does not tell.
     """
-    now, macs = parts.clock.now(), parts.vault.macs(unit.ward, IdentifierKind.EMAIL, address)
+    now = parts.clock.now()
+    macs = identifiers.macs_of(parts.vault, unit.ward, IdentifierKind.EMAIL, address)
     if _counting(unit, now, col(NoticeRow.address).in_(macs)) >= _MOST_A_DAY:
         return []
     _count(unit, NoticeKind.INVITATION, grant, macs[0], now)

@@ -40,7 +40,8 @@ def _check_typed(unit: Unit, parts: Parts, login: Login, typed: Typed) -> Typed:
     if holds_my_number(typed.name) or holds_my_number(typed.address):
         raise Fault("grant.my_number")
     address = identifiers.normalise_address(typed.address)
-    if address in identifiers.addresses_of(unit.session, parts.vault, unit.ward, login.person):
+    kind = IdentifierKind.EMAIL
+    if identifiers.find_person(unit.session, parts.vault, unit.ward, kind, address) == login.person:
         raise Fault("grant.self")
     return Typed(name, address)
 
@@ -143,5 +144,5 @@ def invitation(session: Session, parts: Parts, handle: str) -> Invitation:
 
 def has_read_back(parts: Parts, login: Login, address: str) -> bool:
     """Whether this login read a code back from an address."""
-    macs = parts.vault.macs(parts.ward.code, IdentifierKind.EMAIL, address)
+    macs = identifiers.macs_of(parts.vault, parts.ward.code, IdentifierKind.EMAIL, address)
     return any(isinstance(piece, EmailCode) and piece.address in macs for piece in login.evidence)

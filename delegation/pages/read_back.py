@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assurance import email_codes
+from assurance import email_codes, identifiers
 from assurance.evidence import EmailCode
 from assurance.identifiers import IdentifierKind
 from card.faults import Fault
@@ -46,10 +46,12 @@ def read_back_routes(parts: Parts) -> APIRouter:
         try:
             with database.writing(ward.code) as unit:
                 login = required(parts, parts.logins.current(unit.session, request), TWO_FACTORS)
-                address = email_codes.check(
+                address = email_codes.redeem(
                     unit, parts.vault, challenge, form.one("code"), browser=browser, now=now
                 )
-                evidence = EmailCode(now, parts.vault.mac(ward.code, IdentifierKind.EMAIL, address))
+                evidence = EmailCode(
+                    now, identifiers.mac_of(parts.vault, ward.code, IdentifierKind.EMAIL, address)
+                )
                 carry = parts.logins.add(unit, request, login, evidence)
         except Fault as fault:
             if fault.code != "email.wrong_code":

@@ -1,11 +1,10 @@
 """Counter registration, cards and mail, on both databases."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 
-from assurance import card_login, counter, email_codes, identifiers, people
+from assurance import card_login, counter, identifiers, people
 from assurance.counter import LinkedCard
 from assurance.database import Database
 from assurance.identifiers import IdentifierKind
@@ -145,82 +144,6 @@ def test_a_linking_request_without_its_certificates_links_nothing(
     pair = [sign(cards["田中花子"], authority.trust(), certificate, made) for certificate in Purpose]
     with pytest.raises(Fault, match="cards_differ"):
         LinkedCard(*pair)
-
-
-class TestEmail:
-    def begin(self, database: Database, vault: Vault, ward: Ward, typed: str = ADDRESS) -> tuple[str, str]:
-        with database.writing(ward.code) as unit:
-            made = email_codes.begin(unit, vault, typed, browser="b", now=NOW)
-        assert made.code is not None
-        return made.id, made.code
-
-    def check(
-        self,
-        database: Database,
-        vault: Vault,
-        ward: Ward,
-        id_: str,
-        code: str,
-        browser: str = "b",
-        minutes: int = 0,
-    ) -> str:
-        with database.writing(ward.code) as unit:
-            now = NOW + timedelta(minutes=minutes)
-            return email_codes.check(unit, vault, id_, code, browser=browser, now=now)
-
-    def test_a_code_typed_in_full_width_is_accepted_once(
-        self, database: Database, vault: Vault, ward: Ward
-    ) -> None:
-        id_, code = self.begin(database, vault, ward, "　hanako＠Example.jp ")
-        wide = " ".join(chr(ord(digit) + 0xFEE0) for digit in code)
-        assert self.check(database, vault, ward, id_, wide) == ADDRESS
-        with pytest.raises(Fault, match=r"email\.expired"):
-            self.check(database, vault, ward, id_, code)
-
-    def test_wrong_codes_are_counted_also_though_they_are_refused(
-        self, database: Database, vault: Vault, ward: Ward
-    ) -> None:
-        id_, code = self.begin(database, vault, ward)
-        wrong = f"{(int(code) + 1) % 10**6:06d}"
-        left = []
-        for _ in range(10):
-            with pytest.raises(Fault) as refused:
-                self.check(database, vault, ward, id_, wrong)
-            left.append(refused.value.values.get("tries_left", refused.value.code))
-        assert left == [4, 3, 2, 1, *["email.too_many"] * 6]
-        with pytest.raises(Fault, match="too_many"):
-            self.check(database, vault, ward, id_, code)
-
-    def test_another_browser_and_a_late_answer_are_refused(
-        self, database: Database, vault: Vault, ward: Ward
-    ) -> None:
-        id_, code = self.begin(database, vault, ward)
-        for change in ({"browser": "other"}, {"minutes": 10}):
-            with pytest.raises(Fault, match=r"email\.expired"):
-                self.check(database, vault, ward, id_, code, **change)  # type: ignore[arg-type] # one of two
-
-    def test_an_address_gets_five_codes_in_a_quarter_of_an_hour(
-        self, database: Database, vault: Vault, ward: Ward
-    ) -> None:
-        for _ in range(5):
-            self.begin(database, vault, ward)
-        with database.writing(ward.code) as unit:
-            assert email_codes.begin(unit, vault, ADDRESS, browser="b", now=NOW).code is None
-
-    def test_a_known_address_is_its_person_and_an_unknown_one_somebody_new(
-        self, database: Database, vault: Vault, ward: Ward, hanako: PersonId
-    ) -> None:
-        with database.writing(ward.code) as unit:
-            assert email_codes.log_in(unit, vault, ADDRESS, NOW).person == hanako
-            stranger = email_codes.log_in(unit, vault, "new@example.jp", NOW).person
-            assert email_codes.log_in(unit, vault, "new@example.jp", NOW).person == stranger != hanako
-
-    @pytest.mark.parametrize("typed", ["", "a", "a@b", "a@b.c\nBcc: d@e.f", "a b@c.de", "@c.de"])
-    def test_what_is_no_address_is_refused(
-        self, database: Database, vault: Vault, ward: Ward, typed: str
-    ) -> None:
-        with pytest.raises(Fault, match=r"email\.shape"):
-            self.begin(database, vault, ward, typed)
 
 
 def test_an_identifier_belongs_to_one_person(

@@ -72,6 +72,12 @@ def test_what_cannot_be_given_is_refused_and_nothing_typed_is_lost(
     assert not town.mail.sent
 
 
+def test_rfc5321_2_4_nobody_asks_themselves_in_other_letters(town: Town) -> None:
+    answer = town.hanako.propose(town.hanako, address="HANAKO@Example.jp")
+    assert answer.status_code == 400
+    assert not town.mail.sent
+
+
 def test_a_grant_of_the_longest_time_is_allowed(town: Town) -> None:
     last = add_months(ward_day(town.services.clock.now()), 3) - timedelta(days=1)
     town.proposed(last=last.isoformat())
