@@ -45,21 +45,14 @@ class RequestRefused(Fault):
 
 
 @dataclass(frozen=True, slots=True)
-class RequestItem:
-    """The signature that is asked for, and which of the card's keys makes it."""
-
-    certificate: Purpose
-    to_be_signed: ToBeSigned
-
-
-@dataclass(frozen=True, slots=True)
 class CardRequest:
     """A request as the provider made it or the bridge verified it.
 
     :param issuer_name: who asks, per locale; shown above everything else.
     :param response_uri: where the answer is posted, equal to the `aud` of what is signed.
     :param cancel_uri: where the person goes who changes her mind; a page of the same origin.
-    :param items: one signature; a linking request, which takes two, is not for a bridge.
+    :param to_be_signed: the bytes that the provider made, for one signature; a linking request, which takes
+        two, is not for a bridge.
     :param text: where a person decides something, the payload's `text`, under the locale it is written in.
     """
 
@@ -69,21 +62,16 @@ class CardRequest:
     cancel_uri: str
     purpose: SigningPurpose
     state: str
-    items: tuple[RequestItem]
+    to_be_signed: ToBeSigned
     issued_at: datetime
     expires_at: datetime
     request_id: str
     text: Mapping[str, str] | None = None
 
     @property
-    def to_be_signed(self) -> ToBeSigned:
-        """The bytes that the provider made."""
-        return self.items[0].to_be_signed
-
-    @property
     def certificate(self) -> Purpose:
         """Which of the card's keys signs."""
-        return self.items[0].certificate
+        return self.purpose.certificates[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +178,7 @@ def _read(claims: Mapping[str, object], issuer: EnrolledIssuer, now: datetime) -
         cancel_uri=_text(claims, "cancel_uri"),
         purpose=purpose,
         state=_text(claims, "state"),
-        items=(RequestItem(purpose.certificates[0], made),),
+        to_be_signed=made,
         issued_at=_moment(claims["iat"], now),
         expires_at=_moment(claims["exp"], now),
         request_id=_text(claims, "jti"),

@@ -19,11 +19,10 @@ from assurance.database import Unit
 from assurance.events import Event, EventName
 from assurance.person import new_id
 from assurance.wards import ward_name
-from card.certificates import Purpose
 from card.container import CardEvidence, SigningPurpose, ToBeSigned, prepare, verify_signed_by_card
 from card.faults import CardRejected, Fault
 from card.jose import Flattened
-from card.request import CardRequest, RequestItem, sign_request
+from card.request import CardRequest, sign_request
 from card.revocation import StatusUnavailable
 from idp import answers, interactions
 from idp.answers import Brought
@@ -33,10 +32,6 @@ from idp.keys import KeyPurpose
 from idp.services import Services
 
 _CHALLENGE: Final = "card"
-_CERTIFICATE: Final = {
-    SigningPurpose.LOGIN: Purpose.AUTHENTICATION,
-    SigningPurpose.MANDATE: Purpose.SIGNATURE,
-}
 
 
 def answer_uri(services: Services) -> str:
@@ -94,7 +89,7 @@ def ask(
         cancel_uri=services.ward.origin + cancel_to,
         purpose=purpose,
         state=challenge.id,
-        items=(RequestItem(_CERTIFICATE[purpose], made),),
+        to_be_signed=made,
         issued_at=now,
         expires_at=now + purpose.lifetime,
         request_id=new_id(),

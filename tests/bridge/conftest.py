@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -11,16 +10,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from card.bridge.app import Bridge, create_bridge
-from card.certificates import Purpose
 from card.container import SigningPurpose, ToBeSigned, prepare
 from card.jose import KeySet, SoftwareSigner
-from card.request import CardRequest, EnrolledIssuer, RequestItem, sign_request
-from card.test_authority import TestAuthority
+from card.request import CardRequest, EnrolledIssuer, sign_request
 from card.transport import Reader
 from card.virtual.card import VirtualCard
 from card.virtual.deck import Deck, InProcessReader, LocalDeck
-from tests.card.conftest import HANAKO
+from tests.card.conftest import authority, card, printed_card
 from tests.conftest import NOW, FixedClock
+
+__all__ = ["authority", "card", "printed_card"]
 
 ADDRESS = "http://127.0.0.1:8403"
 ISSUER = "https://shibuya.id.example"
@@ -56,7 +55,7 @@ def asked(to_be_signed: ToBeSigned | None = None, request_id: str = "one", **cha
         "cancel_uri": BACK,
         "purpose": SigningPurpose.LOGIN,
         "state": "state",
-        "items": (RequestItem(Purpose.AUTHENTICATION, to_be_signed or login_bytes()),),
+        "to_be_signed": to_be_signed or login_bytes(),
         "issued_at": NOW,
         "expires_at": NOW + timedelta(minutes=5),
         "request_id": request_id,
@@ -96,22 +95,6 @@ class Person:
     def type(self, page: PinPage, pin: str, *, tick: bool = False, headers: dict[str, str] = OURS) -> Any:
         form = {"session": page.session, "attempt": page.attempt, "pin": pin}
         return self.http.post("/sign", data=form | ({"confirm": "yes"} if tick else {}), headers=headers)
-
-
-@pytest.fixture(scope="package")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
-    return TestAuthority.create(tmp_path_factory.mktemp("authority"), NOW)
-
-
-@pytest.fixture(scope="package")
-def printed_card(authority: TestAuthority) -> VirtualCard:
-    return authority.issue_card(HANAKO, NOW)
-
-
-@pytest.fixture
-def card(printed_card: VirtualCard) -> VirtualCard:
-    contents = printed_card.contents
-    return VirtualCard(replace(contents, pin=deepcopy(contents.pin), password=deepcopy(contents.password)))
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from card.certificates import Purpose
 from card.container import SigningPurpose, ToBeSigned, prepare
 from card.faults import Fault
 from card.jose import KeySet, SoftwareSigner, b64url_encode, sign_compact, unverified_claims
@@ -16,7 +15,6 @@ from card.request import (
     TYP,
     CardRequest,
     EnrolledIssuer,
-    RequestItem,
     RequestRefused,
     read_request,
     sign_request,
@@ -42,7 +40,7 @@ def request(**changes: Any) -> CardRequest:
         cancel_uri=BACK,
         purpose=SigningPurpose.LOGIN,
         state="state",
-        items=(RequestItem(Purpose.AUTHENTICATION, prepared()),),
+        to_be_signed=prepared(),
         issued_at=NOW,
         expires_at=NOW + timedelta(minutes=5),
         request_id="one",
@@ -53,9 +51,7 @@ def request(**changes: Any) -> CardRequest:
 def mandate(told: str = "文", **content: Any) -> CardRequest:
     claims = {"text": "文", "template": "t", "content": {"a": 1}} | content
     made = prepared(SigningPurpose.MANDATE, **claims)
-    return request(
-        purpose=SigningPurpose.MANDATE, items=(RequestItem(Purpose.SIGNATURE, made),), text={"ja": told}
-    )
+    return request(purpose=SigningPurpose.MANDATE, to_be_signed=made, text={"ja": told})
 
 
 def bent(whole: CardRequest, **changes: object) -> str:
@@ -100,7 +96,7 @@ def test_the_text_that_is_shown_is_the_text_that_is_signed() -> None:
         (request(cancel_uri="javascript:alert(1)"), KEY, "bridge.request_invalid"),
         (request(state=""), KEY, "bridge.request_invalid"),
         (
-            request(purpose=SigningPurpose.LINK, items=(RequestItem(Purpose.SIGNATURE, prepared()),)),
+            request(purpose=SigningPurpose.LINK, to_be_signed=prepared()),
             KEY,
             "bridge.request_invalid",
         ),
@@ -147,7 +143,7 @@ def test_rfc7515_5_1_the_bridge_is_no_signing_oracle_for_an_enrolled_issuer(
 
 
 def test_bytes_for_one_purpose_are_not_signed_in_a_request_for_another() -> None:
-    login = request(purpose=SigningPurpose.LOGIN, items=mandate().items)
+    login = request(purpose=SigningPurpose.LOGIN, to_be_signed=mandate().to_be_signed)
     assert refusal(sign_request(login, KEY)).code == "bridge.request_invalid"
 
 
