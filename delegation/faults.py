@@ -40,5 +40,6 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "mandate.text": FaultKind(400, "design: text and structure are one"),
     "mandate.not_logged": FaultKind(503, "RFC 9162 §2.1.3"),
     "audit.range": FaultKind(404, "RFC 9162 §2.1.3"),
+    "audit.damaged": FaultKind(503, "RFC 9162 §2.1"),
     "mandate.unchecked": FaultKind(503, "design: a mandate needs a good revocation status"),
 }

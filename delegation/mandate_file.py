@@ -44,7 +44,8 @@ class Verdict:
 def export(session: Session, parts: Parts, row: GrantRow) -> dict[str, Any]:
     """The file of a grant's mandate; it holds the signer's certificate, so it is the principal's alone.
 
-    :raises Fault: `grant.not_now` without a mandate, `mandate.not_logged` in the first second after it.
+    :raises Fault: `grant.not_now` without a mandate, `mandate.not_logged` in the first second after it,
+        `audit.damaged`.
     """
     kept = session.get(MandateRow, (row.ward, row.id))
     if kept is None:

@@ -16,6 +16,7 @@ from assurance.database import Database, StorageUnavailable, Unit, connection_of
 from assurance.person import new_id
 from assurance.wards import Ward
 from card.clock import Clock
+from card.faults import Fault
 from delegation.audit import tree
 from delegation.audit.checkpoint import Head, origin_of, sign_checkpoint
 from delegation.audit.closing import close_abandoned, close_own
@@ -39,7 +40,10 @@ class StoredNodes:
         self.known: dict[tuple[int, int], bytes] = {}
 
     def __call__(self, level: int, number: int) -> bytes:
-        """One subtree."""
+        """One subtree.
+
+        :raises Fault: `audit.damaged` when somebody deleted it.
+        """
         found = self.known.get((level, number))
         if found is None:
             found = self.known[level, number] = self._read(level, number)
@@ -56,7 +60,7 @@ class StoredNodes:
             ).first()
             if found is not None:
                 return found
-        raise LookupError("the tree lacks a subtree")
+        raise Fault("audit.damaged")
 
 
 _Row = dict[str, Any]

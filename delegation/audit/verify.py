@@ -16,6 +16,7 @@ from sqlmodel import Session, col, func, select
 
 from assurance.database import Database
 from assurance.wards import Ward, WardCode
+from card.faults import Fault
 from delegation.audit import tree
 from delegation.audit.chains import Chains
 from delegation.audit.checkpoint import CheckpointRefused, Head, LogKey, origin_of, read_checkpoint
@@ -166,7 +167,7 @@ def _judge_kept(session: Session, ward: WardCode, kept: Head, head: Head) -> lis
         ]
     try:
         proof = tree.consistency(StoredNodes(session, ward), kept.size, head.size)
-    except LookupError:
+    except Fault:
         return ["the tree lacks a subtree that proves the checkpoint that was kept"]
     if not tree.continues(kept.size, kept.root, head.size, head.root, proof):
         return [f"the log does not continue the checkpoint of {kept.size} leaves that was kept"]

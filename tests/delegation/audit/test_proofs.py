@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 
+import sqlalchemy as sa
 from sqlmodel import select
 
 from delegation.audit import tree
@@ -11,8 +12,18 @@ from delegation.audit.checkpoint import (
     read_checkpoint,
 )
 from delegation.audit.tables import LeafRow
-from tests.delegation.audit.log import number_all
+from tests.delegation.audit.log import NODE, number_all, rewrite
 from tests.delegation.conftest import Town
+
+
+def test_a_log_that_lost_a_part_says_so(town: Town) -> None:
+    town.active()
+    number_all(town.services.database, town.services.ward, town.services.keys.log)
+    rewrite(town.services.database, sa.delete(NODE))
+    answer = town.yuki.get("/audit/inclusion?leaf=0&size=8")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:dairi:fault:audit.damaged")
+    grant = town.hanako.get("/grants").text.partition("/grants/")[2][:32]
+    assert town.hanako.get(f"/grants/{grant}/mandate").status_code == 503
 
 
 def test_the_log_serves_its_checkpoint_and_proofs(town: Town) -> None:
