@@ -7,10 +7,10 @@ then the rows of the winners.
 """
 
 from assurance.batch.reader import BatchQuery, Reader
-from assurance.batch.writer import Claim, Insert, Outcome, Writer, Writing
+from assurance.batch.writer import Change, Claim, Insert, Outcome, Writer, Writing
 from assurance.database import Database
 
-__all__ = ["Batch", "BatchQuery", "Claim", "Insert", "Outcome", "Reader", "Writer", "Writing"]
+__all__ = ["Batch", "BatchQuery", "Change", "Claim", "Insert", "Outcome", "Reader", "Writer", "Writing"]
 
 
 class Batch:

@@ -37,6 +37,14 @@ class Insert:
     values: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A statement and its values: apart, so that it is made and compiled once."""
+
+    statement: sa.Executable
+    values: Mapping[str, Any]
+
+
 class Outcome(Enum):
     """Whether a request got what it claimed.
 
@@ -53,15 +61,15 @@ class Writing:
     """One request's unit: all of it or none.
 
     :param request: random id of the request, written into what it claims.
-    :param if_lost: statements that run in the place of `rows` when a claim was lost, such as ending a family.
+    :param if_lost: what runs in the place of all else when a claim was lost, such as ending a family.
     """
 
     ward: WardCode
     request: str
     claims: tuple[Claim, ...] = ()
     rows: tuple[Insert, ...] = ()
-    statements: tuple[sa.Executable, ...] = ()
-    if_lost: tuple[sa.Executable, ...] = ()
+    changes: tuple[Change, ...] = ()
+    if_lost: tuple[Change, ...] = ()
     events: tuple[Event, ...] = ()
     events_if_lost: tuple[Event, ...] = field(default=())
 
@@ -195,8 +203,8 @@ def _apply(connection: Connection, decided: Sequence[tuple[Writing, Outcome]]) -
     events: list[Event] = []
     for writing, outcome in decided:
         won = outcome is Outcome.WON
-        for statement in writing.statements if won else writing.if_lost:
-            connection.execute(statement)
+        for change in writing.changes if won else writing.if_lost:
+            connection.execute(change.statement, change.values)
         for insert in writing.rows if won else ():
             kind = (insert.table.name, tuple(insert.values))
             rows.setdefault(kind, (insert.table, []))[1].append(insert.values)

@@ -20,6 +20,8 @@ from delegation.audit.tables import LeafRow, PartRow
 _KNOWN: Final = "dairi.audit.known"
 _MOVED: Final = "dairi.audit.moved"
 PERSON: Final = "audit-person"
+_ADD_LEAVES: Final = sa.insert(table_of(LeafRow))
+_ADD_PARTS: Final = sa.insert(table_of(PartRow))
 
 Ciphers = Mapping[tuple[WardCode, PersonId], Cipher]
 
@@ -59,11 +61,11 @@ class AuditRecorder:
             row, moved[event.ward] = next_leaf(event, current, sealed)
             leaves.append(row)
         try:
-            connection.execute(sa.insert(table_of(LeafRow)), leaves)
+            connection.execute(_ADD_LEAVES, leaves)
         except sa.exc.IntegrityError as error:
             raise StorageUnavailable from error
         if parts:
-            connection.execute(sa.insert(table_of(PartRow)), parts)
+            connection.execute(_ADD_PARTS, parts)
         writer[_MOVED] = known, moved
 
     def _ciphers(self, connection: Connection, events: Sequence[Event]) -> Ciphers:

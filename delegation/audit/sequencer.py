@@ -24,7 +24,7 @@ from delegation.audit.insertion import insert_if_absent
 from delegation.audit.recorder import writers_of
 from delegation.audit.tables import CheckpointRow, HeadRow, LeafRow, LeaseRow, NodeRow
 
-_AT_ONCE: Final = 2000
+_AT_ONCE: Final = 500
 _EVERY_S: Final = 0.5
 _LAST_TURNS: Final = 10
 _CLOSING_EVERY: Final = timedelta(minutes=1)

@@ -4,7 +4,6 @@ import signal
 from collections.abc import Sequence
 from typing import Final
 
-import uvicorn
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -14,17 +13,15 @@ from assurance.database import StorageUnavailable
 from assurance.sealed import MasterKeys, Unopenable
 from card.revocation import NoRevocation
 from card.trust import Trust
-from idp import logs
-from idp.app import create_app
+from idp import logs, serving
 from idp.cli.deployment import fail
-from idp.services import Services, background_of, compose
+from idp.services import Services, compose
 from idp.settings import Settings, describe
 
 SANDBOX_KEY: Final = "sandbox"
 """What the ids of a sandbox's master keys begin with."""
 _TEST_ROOTS: Final = "JPKI-TEST"
 """The organisation that roots of test cards name, ours and those that card tools ship."""
-_TO_FINISH_S: Final = 20
 
 
 class _Refused(Exception):  # noqa: N818 - ends the start with a sentence
@@ -77,14 +74,6 @@ def serve() -> None:
         settings, wards = _composed()
     except _Refused as refused:
         raise fail(f"Dairi does not start: {refused}.") from refused
-    app = create_app(wards, background_of(wards))
     # The server stops gracefully at this signal and then raises it anew; the stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=_TO_FINISH_S,
-    )
+    serving.run(settings, wards)

@@ -3,17 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from assurance.batch import Claim, Insert, Writing
+from assurance.batch import Change, Claim, Insert, Writing
 from assurance.events import Event, EventName
 from assurance.person import PersonId, new_id
 from assurance.wards import WardCode
 from idp.clients import Client
 from idp.token.lookups import CODE, REFRESH_TOKEN, USED_JTI, Kind, Known, Redeemable
 from idp.token.standing import AUTHORIZATION, Standing
+
+_USE: Final = sa.insert(USED_JTI)
+_END: Final = (
+    sa.update(AUTHORIZATION)
+    .where(
+        AUTHORIZATION.c.ward == sa.bindparam("in_ward"),
+        AUTHORIZATION.c.id == sa.bindparam("authorization"),
+        AUTHORIZATION.c.ended_at.is_(None),
+    )
+    .values(ended_at=sa.bindparam("now"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +52,8 @@ class Plan:
         self._ward, self._now = ward, now
         self._claims: list[Claim] = []
         self._rows: list[Insert] = []
-        self._statements: list[sa.Executable] = []
-        self._if_lost: list[sa.Executable] = []
+        self._changes: list[Change] = []
+        self._if_lost: list[Change] = []
         self._events: list[Event] = []
         self._events_if_lost: list[Event] = []
 
@@ -53,7 +64,7 @@ class Plan:
     def use_assertion(self, row: Insert) -> None:
         """Use a client's assertion, whatever becomes of the request."""
         self._rows.append(row)
-        self._if_lost.append(sa.insert(row.table).values(dict(row.values)))
+        self._if_lost.append(Change(_USE, row.values))
 
     def record(self, name: EventName, person: PersonId | None = None, **clear: str | int | bool) -> None:
         """Say what happened."""
@@ -74,19 +85,11 @@ class Plan:
 
     def end(self, standing: Standing, why: EventName) -> None:
         """End an authorization, and with it everything that hangs from it."""
-        self._statements.append(self._ending(standing))
+        self._changes.append(self._ending(standing))
         self.record(why, standing.person)
 
-    def _ending(self, standing: Standing) -> sa.Executable:
-        return (
-            sa.update(AUTHORIZATION)
-            .where(
-                AUTHORIZATION.c.ward == self._ward,
-                AUTHORIZATION.c.id == standing.id,
-                AUTHORIZATION.c.ended_at.is_(None),
-            )
-            .values(ended_at=self._now)
-        )
+    def _ending(self, standing: Standing) -> Change:
+        return Change(_END, {"in_ward": self._ward, "authorization": standing.id, "now": self._now})
 
     @property
     def uses_assertion(self) -> bool:
@@ -95,14 +98,14 @@ class Plan:
 
     def writing(self) -> Writing | None:
         """The unit; None where nothing is to be written."""
-        if not (self._claims or self._rows or self._statements or self._events):
+        if not (self._claims or self._rows or self._changes or self._events):
             return None
         return Writing(
             self._ward,
             new_id(),
             claims=tuple(self._claims),
             rows=tuple(self._rows),
-            statements=tuple(self._statements),
+            changes=tuple(self._changes),
             if_lost=tuple(self._if_lost),
             events=tuple(self._events),
             events_if_lost=tuple(self._events_if_lost),

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from assurance.batch import Claim, Insert, Outcome, Reader, Writer, Writing
+from assurance.batch import Change, Claim, Insert, Outcome, Reader, Writer, Writing
 from assurance.database import Database, StorageUnavailable
 from assurance.wards import Ward
 from tests.storage.test_database import TABLE, Counter, add, count
@@ -52,7 +52,7 @@ def test_look_ups_in_flight_share_a_query_and_keep_no_cache(database: Database, 
 
 def claim(ward: Ward, name: str, request: str) -> Writing:
     row = Insert(TABLE, {"ward": ward.code, "name": f"{name}-{request}", "count": 1})
-    lost = sa.update(TABLE).where(TABLE.c.name == name).values(count=-1)
+    lost = Change(sa.update(TABLE).where(TABLE.c.name == sa.bindparam("of")).values(count=-1), {"of": name})
     key = {"ward": ward.code, "name": name}
     return Writing(ward.code, request, claims=(Claim(TABLE, key, "used_by"),), rows=(row,), if_lost=(lost,))
 
