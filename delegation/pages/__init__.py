@@ -8,6 +8,7 @@ from delegation.pages.grants import grant_routes
 from delegation.pages.invited import invited_routes
 from delegation.pages.pausing import pause_routes
 from delegation.pages.read_back import read_back_routes
+from delegation.pages.records import record_routes
 from delegation.parts import Parts
 
 
@@ -21,6 +22,7 @@ def page_routes(parts: Parts) -> APIRouter:
         pause_routes,
         invited_routes,
         read_back_routes,
+        record_routes,
     ):
         router.include_router(routes(parts))
     return router

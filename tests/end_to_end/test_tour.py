@@ -175,6 +175,11 @@ def test_the_tour(person: Callable[[], Tour]) -> None:
     hanako.follow("田中 由紀さんへの委任")
     expect(hanako.page.get_by_text("介護保険 申請ポータル").first).to_be_visible()
     hanako.look("grant-activity")
+    there = hanako.page.url
+    hanako.page.goto(re.sub("/account$", "/records", hanako.sandbox.account))
+    expect(hanako.page.get_by_text("代わりの人が、介護保険 申請ポータル").first).to_be_visible()
+    hanako.look("records")
+    hanako.page.goto(there)
     hanako.follow("委任を終わらせる")
     hanako.look("grant-end")
     hanako.press("終わらせる")
