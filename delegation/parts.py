@@ -43,8 +43,16 @@ class CurrentLogin(Protocol):
 class StepUp(Protocol):
     """The way to a login that is strong enough."""
 
-    def ask(self, return_to: str, requirement: Requirement) -> Response:
-        """Send the browser there; it comes back to `return_to`, a path of this origin."""
+    def ask(
+        self, return_to: str, requirement: Requirement, keep: Mapping[str, Any] | None = None
+    ) -> Response:
+        """Send the browser there; it comes back to `return_to`, a path of this origin.
+
+        :param return_to: `{i}` in it becomes what `kept` finds `keep` by.
+        """
+
+    def kept(self, request: Request, id_: str) -> Mapping[str, Any]:
+        """What was kept for this browser on the way; empty when nothing was, or an hour ago."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from delegation.grant import GrantId
 from delegation.parts import Errand, Parts
 from idp import card_requests, interactions, sessions
 from idp.clients import DECIDE, load_client
+from idp.faults import Stranded
 from idp.keys import KeyPurpose
 from idp.login.flow import ask_to_log_in
 from idp.services import Services
@@ -51,8 +52,18 @@ class _StepUp:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def ask(self, return_to: str, requirement: Requirement) -> Response:
-        return ask_to_log_in(self._services, return_to, requirement)
+    def ask(
+        self, return_to: str, requirement: Requirement, keep: Mapping[str, Any] | None = None
+    ) -> Response:
+        return ask_to_log_in(self._services, return_to, requirement, keep)
+
+    def kept(self, request: Request, id_: str) -> Mapping[str, Any]:
+        services, kinds = self._services, {interactions.ACCOUNT}
+        try:
+            with services.database.reading(services.ward.code) as session:
+                return interactions.load(session, services, request, id_, kinds=kinds).payload
+        except Stranded:
+            return {}
 
 
 class _Signing:

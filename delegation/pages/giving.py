@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -18,6 +18,16 @@ from delegation.grant import Basis, Terms
 from delegation.pages.view import Form, login_for
 from delegation.parts import Parts
 from delegation.registry import Typed
+
+_BLANK: Final[Mapping[str, Any]] = {
+    "name": "",
+    "address": "",
+    "last": "",
+    "procedures": (),
+    "actions": ("view", "draft", "file"),
+}
+_WRITER: Final = "form-writer"
+"""What was typed is shown again to its writer alone: at a shared computer another may log in next."""
 
 
 def _terms(parts: Parts, form: Posted) -> Terms:
@@ -45,6 +55,18 @@ def _terms(parts: Parts, form: Posted) -> Terms:
     )
 
 
+def _kept(parts: Parts, form: Posted) -> Mapping[str, Any]:
+    """What was typed, no longer than our form lets it be: it is kept for whoever posts it."""
+    return {
+        "name": form.one("name")[:100],
+        "address": form.one("address")[:254],
+        "last": form.one("last")[:20],
+        "writer": form.one("writer")[:100],
+        "procedures": tuple(id_ for id_ in form.many("procedure") if id_ in parts.procedures.by_id),
+        "actions": tuple(action for action in form.many("action") if action in frozenset(Action)),
+    }
+
+
 def giving_routes(parts: Parts) -> APIRouter:
     """The pages of one ward."""
     router, pages, database, ward = APIRouter(), parts.pages, parts.database, parts.ward
@@ -64,6 +86,7 @@ def giving_routes(parts: Parts) -> APIRouter:
         ]
         context = {
             "base": parts.address(""),
+            "writer": typed["writer"],
             "options": options,
             "actions": actions,
             "typed": typed,
@@ -75,26 +98,29 @@ def giving_routes(parts: Parts) -> APIRouter:
         return pages.render(request, "delegation/new.html", context, status=status)
 
     @router.get("/grants/new")
-    def ask(request: Request) -> Response:
-        if login_for(parts, request, PROVEN) is None:
+    def ask(request: Request, kept: str = "") -> Response:
+        login = login_for(parts, request, PROVEN)
+        if login is None:
             return parts.step_up.ask(parts.address("/grants/new"), PROVEN)
-        usual = ("view", "draft", "file")
-        return form_page(request, {"name": "", "address": "", "last": "", "procedures": (), "actions": usual})
+        blank = {**_BLANK, "writer": parts.vault.mac(ward.code, _WRITER, login.person)}
+        typed = parts.step_up.kept(request, kept)
+        return form_page(request, typed if typed.get("writer") == blank["writer"] else blank)
 
     @router.post("/grants/new")
     def propose(request: Request, form: Form) -> Response:
+        """Ask someone; nothing typed is lost by a mistake, nor over a login that expired meanwhile."""
+        kept = _kept(parts, form)
         try:
             with database.writing(ward.code) as unit:
                 login = required(parts, parts.logins.current(unit.session, request), PROVEN)
                 typed = Typed(form.one("name"), form.one("address"))
                 grant, mails = proposing.propose(unit, parts, login, typed, _terms(parts, form))
         except Fault as fault:
+            if fault.code == "login.needed":
+                return parts.step_up.ask(parts.address("/grants/new?kept={i}"), PROVEN, kept)
             if not fault.code.startswith(("grant.", "email.")):
                 raise
-            kept = {name: form.one(name) for name in ("name", "address", "last")}
-            return form_page(
-                request, kept | {"procedures": form.many("procedure"), "actions": form.many("action")}, fault
-            )
+            return form_page(request, kept, fault)
         response = see_other(parts.address(f"/grants/{grant}"))
         response.background = notices.sending(parts, mails)
         return response

@@ -1,6 +1,7 @@
 """Going from a page that needs a login to the login pages, and back."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -18,11 +19,16 @@ from idp.services import Services
 Form = Annotated[Posted, Depends(read_posted)]
 
 
-def ask_to_log_in(services: Services, return_to: str, requirement: Requirement) -> Response:
-    """Send a browser to log in, or to raise its login, and then back."""
+def ask_to_log_in(
+    services: Services, return_to: str, requirement: Requirement, keep: Mapping[str, Any] | None = None
+) -> Response:
+    """Send a browser to log in, or to raise its login, and then back.
+
+    :param keep: what was typed, for the page that it comes back to.
+    """
     with services.database.writing(services.ward.code) as unit:
         id_, cookie = interactions.open_interaction(
-            unit, services, interactions.ACCOUNT, return_to=return_to, requirement=requirement
+            unit, services, interactions.ACCOUNT, return_to=return_to, requirement=requirement, payload=keep
         )
     response = see_other(services.address(f"/login?i={id_}"))
     cookie.set_on(response)
@@ -44,7 +50,7 @@ def complete(
         response = see_other(services.address(f"/login?i={interaction.id}"))
     else:
         response = see_other(interaction.return_to)
-        if interaction.kind == interactions.ACCOUNT:
+        if interaction.kind == interactions.ACCOUNT and not interaction.payload:
             interactions.close(unit, interaction.id).set_on(response)
     cookie.set_on(response)
     return response

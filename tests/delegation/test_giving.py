@@ -1,5 +1,6 @@
 """From the proposal to the mandate, through the pages, on both databases."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +70,29 @@ def test_what_cannot_be_given_is_refused_and_nothing_typed_is_lost(
     assert answer.status_code == 400
     assert says in answer.text
     assert str(changes.get("address", town.yuki.address)) in answer.text
+    assert not town.mail.sent
+
+
+def test_what_was_typed_outlives_the_login_and_comes_back_to_its_writer_alone(
+    town: Town, clock: FixedClock
+) -> None:
+    writer = re.search(r'name="writer" value="([^"]+)"', town.hanako.get("/grants/new").text)
+    assert writer is not None
+    clock.advance(timedelta(hours=9))
+    asked = town.hanako.propose(town.yuki, writer=writer[1])
+    assert (asked.status_code, asked.headers["location"].startswith("/login?i=")) == (303, True)
+    on_the_way = dict(town.hanako.http.cookies)
+    back = f"/grants/new?kept={asked.headers['location'].rpartition('=')[2]}"
+    town.yuki.log_in()
+    for who, sees in ((town.yuki, False), (town.hanako, True)):
+        who.log_in()
+        assert town.yuki.address not in who.get(back).text  # another browser
+        for name, cookie in on_the_way.items():
+            if "-i-" in name:
+                who.http.cookies.set(name, cookie, domain=town.services.ward.rp_id)
+        page = who.get(back)
+        assert (page.status_code, town.yuki.address in page.text) == (200, sees)
+        assert (page.text.count(" checked") == 5) is sees  # two procedures, three actions
     assert not town.mail.sent
 
 
