@@ -2,10 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from assurance.database import time_column
+
+
+def _used(table: str) -> Index:
+    """Finds who redeemed what; without what nobody did, which a claim would otherwise be looked up among."""
+    used = text("used_by IS NOT NULL")
+    return Index(f"{table}_used_by", "ward", "used_by", sqlite_where=used, postgresql_where=used)
 
 
 class SigningKeyRow(SQLModel, table=True):
@@ -144,7 +150,7 @@ class CodeRow(SQLModel, table=True):
 
     __tablename__ = "authorization_code"
     __table_args__ = (
-        Index("authorization_code_used_by", "ward", "used_by"),
+        _used("authorization_code"),
         Index("authorization_code_expires_at", "ward", "expires_at"),
     )
 
@@ -163,7 +169,7 @@ class RefreshTokenRow(SQLModel, table=True):
 
     __tablename__ = "refresh_token"
     __table_args__ = (
-        Index("refresh_token_used_by", "ward", "used_by"),
+        _used("refresh_token"),
         Index("refresh_token_expires_at", "ward", "expires_at"),
     )
 
