@@ -17,8 +17,7 @@ _YOUNG_OBJECTS: Final = 20_000
 def _collect_little() -> None:
     """Leave out of every collection what lives as long as the process.
 
-    A full one walks all that was loaded, a hundred milliseconds in which nobody is answered; it halves the
-    rate of introspection.
+    A full one walks all that was loaded, a hundred milliseconds in which nobody is answered.
     """
     gc.collect()
     gc.freeze()

@@ -9,7 +9,10 @@ from assurance.database import time_column
 
 
 def _used(table: str) -> Index:
-    """Finds who redeemed what; without what nobody did, which a claim would otherwise be looked up among."""
+    """The index that a request finds by what it claimed.
+
+    It leaves out what nobody redeemed yet, where PostgreSQL without statistics would search for a claim.
+    """
     used = text("used_by IS NOT NULL")
     return Index(f"{table}_used_by", "ward", "used_by", sqlite_where=used, postgresql_where=used)
 

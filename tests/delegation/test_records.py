@@ -32,11 +32,10 @@ def records(who: Resident, query: str = "", lang: str = "ja") -> list[str]:
     return [re.sub(r"<.*", "", entry).strip() for entry in re.findall(r"<li>(.*)\n", entries)]
 
 
-def record(town: Town, who: Resident, event: EventName, count: int = 1, **told: str) -> None:
+def record(town: Town, who: Resident, event: EventName, **told: str) -> None:
     services = town.services
-    for _ in range(count):
-        with services.database.writing(services.ward.code) as unit:
-            unit.record(Event(event, unit.ward, services.clock.now(), {who.person: told}))
+    with services.database.writing(services.ward.code) as unit:
+        unit.record(Event(event, unit.ward, services.clock.now(), {who.person: told}))
 
 
 def test_both_sides_read_what_happened_each_in_words_of_their_own(
@@ -93,7 +92,7 @@ def test_older_records_are_a_page_further(town: Town, clock: FixedClock) -> None
         assert records(town.hanako, f"&before={nonsense}") == records(town.hanako)
 
 
-def test_what_systems_made_up_is_shown_as_it_is_and_what_nobody_was_refused_is_not(town: Town) -> None:
+def test_what_a_system_made_up_is_shown_as_it_is_and_a_look_in_vain_is_not(town: Town) -> None:
     told = {"procedure": "<b>?", "action": "<i>", "caller": "nobody"}
     record(town, town.hanako, EventName.DECISION_DENIED, **told)
     record(town, town.hanako, EventName.DECISION_DENIED, **(told | {"action": "view"}))

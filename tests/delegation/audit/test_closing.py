@@ -1,9 +1,8 @@
 """A writer's end is a leaf, so that a cut tail is missed."""
 
 import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
@@ -192,8 +191,7 @@ def test_closing_waits_for_a_unit_that_is_in_flight(database: Database, ward: Wa
         written = pool.submit(write)
         assert begun.wait(5)
         closed = pool.submit(close, database, ward, NOW, stopping=True)
-        time.sleep(0.3)
-        assert not closed.done()
+        assert wait([closed], timeout=0.3).done == set()
         done.set()
         written.result()
         closed.result()
