@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, select
+from sqlmodel import select
 
 from assurance import identifiers, people
 from assurance.database import Unit
@@ -11,16 +11,13 @@ from assurance.events import Event, EventName
 from assurance.identifiers import IdentifierKind
 from assurance.people import NewProof
 from assurance.person import PersonId, Profile
+from assurance.roles import Role, has_role
 from assurance.sealed import Vault
 from assurance.tables import RoleRow
 from assurance.thresholds import Thresholds
-from assurance.wards import WardCode
 from card.container import CardEvidence, SigningPurpose, named_certificates
 from card.faults import Fault
 from card.revocation import RevocationState
-
-STAFF = "staff"
-ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +55,6 @@ class LinkedCard:
         return Profile(attributes.name, attributes.birth_date, attributes.sex, attributes.address)
 
 
-def has_role(session: Session, ward: WardCode, person: PersonId, role: str, now: datetime) -> bool:
-    """Whether a person has a role now."""
-    row = session.get(RoleRow, (ward, person, role))
-    return row is not None and row.since <= now and (row.until is None or now < row.until)
-
-
 def _prove(unit: Unit, vault: Vault, thresholds: Thresholds, card: LinkedCard, now: datetime) -> PersonId:
     known = identifiers.find_person(
         unit.session, vault, unit.ward, IdentifierKind.CARD_SIGNATURE, card.signature.certificate.identity
@@ -96,7 +87,7 @@ def register(
     :raises Fault: `counter.staff`, `counter.cards_differ`, `counter.taken`.
     """
     if len(set(staff)) != 2 or not all(
-        has_role(unit.session, unit.ward, member, STAFF, now) for member in staff
+        has_role(unit.session, unit.ward, member, Role.STAFF, now) for member in staff
     ):
         raise Fault("counter.staff")
     person = _prove(unit, vault, thresholds, card, now)
@@ -126,6 +117,6 @@ def begin_staff(
     if len(set(members)) != len(cards):
         raise Fault("counter.staff")
     for member in members:
-        unit.session.add(RoleRow(ward=unit.ward, person=member, role=STAFF, since=now))
+        unit.session.add(RoleRow(ward=unit.ward, person=member, role=Role.STAFF, since=now))
     unit.session.flush()
     return members

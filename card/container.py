@@ -25,11 +25,17 @@ _CLOCK_SKEW: Final = timedelta(seconds=60)
 
 
 class SigningPurpose(StrEnum):
-    """What a signature is for."""
+    """What a signature is for.
+
+    With `approval` one of two staff approves a change; with `attendance` a resident shows at the counter that
+    she is there, which logs nobody in.
+    """
 
     LOGIN = "login"
     MANDATE = "mandate"
     LINK = "link"
+    APPROVAL = "approval"
+    ATTENDANCE = "attendance"
 
     @property
     def typ(self) -> str:
@@ -45,9 +51,9 @@ class SigningPurpose(StrEnum):
     def certificates(self) -> tuple[Purpose, ...]:
         """Which certificates sign for it; linking takes both, over the same bytes."""
         match self:
-            case SigningPurpose.LOGIN:
+            case SigningPurpose.LOGIN | SigningPurpose.ATTENDANCE:
                 return (Purpose.AUTHENTICATION,)
-            case SigningPurpose.MANDATE:
+            case SigningPurpose.MANDATE | SigningPurpose.APPROVAL:
                 return (Purpose.SIGNATURE,)
             case SigningPurpose.LINK:
                 return (Purpose.AUTHENTICATION, Purpose.SIGNATURE)

@@ -18,6 +18,7 @@ from assurance.procedures import Procedures
 from assurance.sealed import Vault
 from assurance.wards import Ward
 from card.clock import Clock
+from card.container import SigningPurpose
 from card.jose import Signer
 from card.pages import Pages
 from delegation.decision import Acting, Caller
@@ -70,21 +71,23 @@ class Errand:
 
 
 class SignRequester(Protocol):
-    """Asks for a signature of the principal's card."""
+    """Asks for a signature of someone's card."""
 
     def ask(
         self,
         unit: Unit,
-        grant: GrantId,
+        purpose: SigningPurpose,
+        about: str,
         *,
         locale: str,
-        text: str,
-        template: str,
-        content: Mapping[str, Any],
+        text: str | None = None,
+        template: str | None = None,
+        content: Mapping[str, Any] | None = None,
         pages: tuple[str, str],
     ) -> Errand:
         """Prepare it.
 
+        :param about: what the signature is about, such as a grant's id; it comes back with what was signed.
         :param pages: where the browser goes afterwards, and when the person changes her mind.
         """
 

@@ -22,7 +22,7 @@ from card.pages import LOCALES
 from card.revocation import RevocationState
 from delegation import accepting, mandate, notices, registry
 from delegation.assured import PROVEN, required
-from delegation.grant import GrantId, GrantState, check_terms
+from delegation.grant import GrantState, check_terms
 from delegation.parts import Errand, Parts
 from delegation.tables import GrantRow, MandateRow
 
@@ -89,7 +89,8 @@ def ask_for_signature(unit: Unit, parts: Parts, login: Login | None, id_: str, l
     asked = to_sign(unit.session, parts, row, locale)
     return parts.signing.ask(
         unit,
-        GrantId(row.id),
+        SigningPurpose.MANDATE,
+        row.id,
         locale=locale,
         text=asked.text,
         template=asked.template,
@@ -149,7 +150,7 @@ def _kept(parts: Parts, row: GrantRow, signed: CardEvidence, opening: str, recor
     )
 
 
-def take_in(unit: Unit, parts: Parts, login: Login | None, id_: GrantId, signed: CardEvidence) -> list[Mail]:
+def take_in(unit: Unit, parts: Parts, login: Login | None, id_: str, signed: CardEvidence) -> list[Mail]:
     """Take a signed mandate in: the grant is active.
 
     Both the card and the login are the principal's own: a delegate at the browser in which her mother asked

@@ -28,7 +28,7 @@ from idp.tables import AuthorizationRow
 from idp.token.presented import authorization_of, presented
 
 SIGN: Final = "sign"
-"""The kind of interaction that ends with a signed mandate."""
+"""The kind of interaction that ends with something signed: a mandate, an approval."""
 
 
 class _Logins:
@@ -73,12 +73,13 @@ class _Signing:
     def ask(
         self,
         unit: Unit,
-        grant: GrantId,
+        purpose: SigningPurpose,
+        about: str,
         *,
         locale: str,
-        text: str,
-        template: str,
-        content: Mapping[str, Any],
+        text: str | None = None,
+        template: str | None = None,
+        content: Mapping[str, Any] | None = None,
         pages: tuple[str, str],
     ) -> Errand:
         services, (return_to, cancel_to) = self._services, pages
@@ -88,13 +89,13 @@ class _Signing:
             SIGN,
             return_to=return_to,
             requirement=Requirement(ACTING),
-            payload={"grant": grant, "back": cancel_to},
+            payload={"purpose": purpose, "about": about, "back": cancel_to},
         )
         jws = card_requests.ask(
             unit,
             services,
             id_,
-            SigningPurpose.MANDATE,
+            purpose,
             cancel_to=cancel_to,
             locale=locale,
             text=text,

@@ -13,8 +13,8 @@ from idp import answers, card_requests, interactions
 from idp.delegating import SIGN
 from idp.interactions import LOGINS
 from idp.login.flow import Form, complete
-from idp.mandates import signed_mandate
 from idp.services import Services
+from idp.signed import signed
 
 
 def card_routes(services: Services) -> APIRouter:
@@ -35,10 +35,10 @@ def card_routes(services: Services) -> APIRouter:
     def by_card_done(request: Request, i: str = "") -> Response:
         brought = answers.brought(services, request, i)
         if brought.interaction.kind == SIGN:
-            return signed_mandate(services, request, brought)
+            return signed(services, request, brought)
 
-        def log_in(unit: Unit, signed: CardEvidence) -> Response:
-            login = card_login.log_in(unit.session, services.vault, ward.code, signed)
+        def log_in(unit: Unit, evidence: CardEvidence) -> Response:
+            login = card_login.log_in(unit.session, services.vault, ward.code, evidence)
             return complete(unit, services, request, brought.interaction, login.person, login.evidence)
 
         back = services.address(f"/login?i={i}")

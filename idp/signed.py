@@ -1,15 +1,20 @@
-"""A mandate that came back from the principal's card, in the browser that asked for it."""
+"""What came back from a card, in the browser that asked for it: a mandate, an approval, a presence."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from assurance.database import Unit
 from assurance.events import EventName
-from card.container import CardEvidence
+from assurance.login import Login
+from assurance.mail import Mail
+from card.container import CardEvidence, SigningPurpose
 from card.pages.forms import see_other
 from delegation import notices, signing
 from delegation.assured import PROVEN
-from delegation.grant import GrantId
+from delegation.parts import Parts
 from idp import card_requests, sessions
 from idp.answers import Brought
 from idp.delegating import parts_of
@@ -17,12 +22,25 @@ from idp.login.flow import ask_to_log_in
 from idp.services import Services
 
 
-def signed_mandate(services: Services, request: Request, brought: Brought) -> Response:
+class _Taker(NamedTuple):
+    """What a signature of one purpose does, and what its refusal is called."""
+
+    take_in: Callable[[Unit, Parts, Login | None, str, CardEvidence], list[Mail]]
+    refusal: EventName
+
+
+_TAKERS: Final[Mapping[SigningPurpose, _Taker]] = {
+    SigningPurpose.MANDATE: _Taker(signing.take_in, EventName.MANDATE_REFUSED),
+}
+
+
+def signed(services: Services, request: Request, brought: Brought) -> Response:
     """Let the registry take it in.
 
-    A login that ended while she read and signed costs no second signature: the answer waits for the next.
+    A login that ended while someone read and signed costs no second signature: the answer waits for the next.
     """
     parts, interaction = parts_of(services), brought.interaction
+    taker = _TAKERS[SigningPurpose(interaction.payload["purpose"])]
     with services.database.reading(services.ward.code) as session:
         login = sessions.current(session, services, request)
     if login is None:
@@ -31,9 +49,9 @@ def signed_mandate(services: Services, request: Request, brought: Brought) -> Re
         waiting.set_on(response)
         return response
 
-    def take_in(unit: Unit, signed: CardEvidence) -> Response:
-        grant = GrantId(str(interaction.payload["grant"]))
-        mails = signing.take_in(unit, parts, sessions.current(unit.session, services, request), grant, signed)
+    def take_in(unit: Unit, evidence: CardEvidence) -> Response:
+        current, about = sessions.current(unit.session, services, request), str(interaction.payload["about"])
+        mails = taker.take_in(unit, parts, current, about, evidence)
         response = see_other(interaction.return_to)
         response.background = notices.sending(parts, mails)
         return response
@@ -43,7 +61,7 @@ def signed_mandate(services: Services, request: Request, brought: Brought) -> Re
         request,
         brought,
         take_in,
-        refusal=EventName.MANDATE_REFUSED,
+        refusal=taker.refusal,
         back=str(interaction.payload["back"]),
         ends=True,
     )
