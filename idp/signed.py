@@ -1,7 +1,7 @@
 """What came back from a card, in the browser that asked for it: a mandate, an approval, a presence."""
 
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +11,7 @@ from assurance.events import EventName
 from assurance.login import Login
 from assurance.mail import Mail
 from card.container import CardEvidence, SigningPurpose
+from card.faults import Fault
 from card.pages.forms import see_other
 from delegation import notices, signing
 from delegation.assured import PROVEN
@@ -29,9 +30,12 @@ class _Taker(NamedTuple):
     refusal: EventName
 
 
-_TAKERS: Final[Mapping[SigningPurpose, _Taker]] = {
-    SigningPurpose.MANDATE: _Taker(signing.take_in, EventName.MANDATE_REFUSED),
-}
+def _taker(purpose: SigningPurpose) -> _Taker:
+    match purpose:
+        case SigningPurpose.MANDATE:
+            return _Taker(signing.take_in, EventName.MANDATE_REFUSED)
+        case _:
+            raise Fault("card.purpose")
 
 
 def signed(services: Services, request: Request, brought: Brought) -> Response:
@@ -40,7 +44,7 @@ def signed(services: Services, request: Request, brought: Brought) -> Response:
     A login that ended while someone read and signed costs no second signature: the answer waits for the next.
     """
     parts, interaction = parts_of(services), brought.interaction
-    taker = _TAKERS[SigningPurpose(interaction.payload["purpose"])]
+    taker = _taker(SigningPurpose(interaction.payload["purpose"]))
     with services.database.reading(services.ward.code) as session:
         login = sessions.current(session, services, request)
     if login is None:

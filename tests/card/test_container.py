@@ -97,6 +97,8 @@ def test_the_certificates_of_a_purpose_are_fixed() -> None:
         SigningPurpose.LOGIN: (Purpose.AUTHENTICATION,),
         SigningPurpose.MANDATE: (Purpose.SIGNATURE,),
         SigningPurpose.LINK: (Purpose.AUTHENTICATION, Purpose.SIGNATURE),
+        SigningPurpose.APPROVAL: (Purpose.SIGNATURE,),
+        SigningPurpose.ATTENDANCE: (Purpose.AUTHENTICATION,),
     }
 
 
