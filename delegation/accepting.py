@@ -106,6 +106,27 @@ def _claim(
         raise Fault("invitation.gone") from lost
 
 
+def accept_by_asking(
+    unit: Unit, parts: Parts, row: GrantRow, delegate: PersonId, profile: Profile, proposal: str
+) -> None:
+    """The acceptance of an office that asked: by the member who did, of exactly this proposal.
+
+    There are no digits to compare: the principal reads the office's registered name and number instead.
+    """
+    commitment, opening = commit_to(profile)
+    now = parts.clock.now()
+    registry.move(
+        unit,
+        row,
+        GrantState.ACCEPTED,
+        delegate,
+        now,
+        compared_at=now,
+        commitment=commitment,
+        opening=parts.vault.seal_for(_BOX, opening, _place(row, proposal)),
+    )
+
+
 def accept(
     unit: Unit, parts: Parts, login: Login | None, handle: str, proposal: str
 ) -> tuple[GrantId, list[Mail]]:

@@ -62,7 +62,7 @@ def compare(unit: Unit, parts: Parts, login: Login | None, id_: str, typed: str)
         `tries_left` and `grant.digits_over` with the mails to both, both of which commit.
     """
     login, now = required(parts, login, PROVEN), parts.clock.now()
-    row = registry.find_as_principal(unit.session, unit.ward, id_, login.person)
+    row = registry.find_as_principal(unit.session, unit.ward, id_, login.person, parts.clock.now())
     digits = digits_of(parts, row)
     if digits is None:
         raise Fault("grant.ended" if row.state == GrantState.ENDED else "grant.not_now")

@@ -24,10 +24,9 @@ from delegation.parts import Parts
 from delegation.tables import GrantRow, HoldRow
 
 
-def _parties(row: GrantRow) -> dict[PersonId, dict[str, str]]:
-    return {
-        PersonId(person): {"grant": row.id} for person in (row.principal, row.delegate) if person is not None
-    }
+def _parties(unit: Unit, row: GrantRow, now: datetime) -> dict[PersonId, dict[str, str]]:
+    both = (PersonId(row.principal), registry.delegate_of(unit.session, row, now))
+    return {person: {"grant": row.id} for person in both if person is not None}
 
 
 def end(unit: Unit, parts: Parts, row: GrantRow, by: PersonId, reason: EndReason) -> list[Mail]:
@@ -49,17 +48,19 @@ def end(unit: Unit, parts: Parts, row: GrantRow, by: PersonId, reason: EndReason
         opening=None,
     )
     parts.grant_ended(unit, GrantId(row.id))
-    unit.record(Event(EventName.GRANT_ENDED, unit.ward, now, _parties(row)))
+    unit.record(Event(EventName.GRANT_ENDED, unit.ward, now, _parties(unit, row, now)))
     return notices.to_both_sides(unit.session, parts, [row], notices.ENDED)
 
 
 def end_as_party(unit: Unit, parts: Parts, login: Login | None, id_: str) -> list[Mail]:
-    """Its principal revokes a grant, its delegate renounces it.
+    """Its principal revokes a grant, its delegate renounces it; an office's is ended by its administrator.
 
-    :raises Fault: `login.needed`, `grant.unknown`, `grant.ended`.
+    :raises Fault: `login.needed`, `grant.unknown`, `grant.ended`, `office.not_yours_to_end`.
     """
     login = required(parts, login, TWO_FACTORS)
-    row = registry.find(unit.session, unit.ward, id_, login.person)
+    row = registry.find(unit.session, unit.ward, id_, login.person, parts.clock.now())
+    if login.person != row.principal and row.office is not None:
+        raise Fault("office.not_yours_to_end")
     reason = EndReason.REVOKED if login.person == row.principal else EndReason.RENOUNCED
     return end(unit, parts, row, login.person, reason)
 
@@ -102,7 +103,7 @@ def _place(unit: Unit, row: GrantRow, by: PersonId, now: datetime) -> bool:
             placed_at=now,
         )
     )
-    unit.record(Event(EventName.GRANT_PAUSED, unit.ward, now, _parties(row)))
+    unit.record(Event(EventName.GRANT_PAUSED, unit.ward, now, _parties(unit, row, now)))
     return True
 
 
@@ -129,7 +130,7 @@ def pause(unit: Unit, parts: Parts, login: Login | None, id_: str) -> list[Mail]
     """
     login = required(parts, login, ANY_LOGIN)
     if login.assurance.meets(TWO_FACTORS, parts.clock.now()):
-        row = registry.find(unit.session, unit.ward, id_, login.person)
+        row = registry.find(unit.session, unit.ward, id_, login.person, parts.clock.now())
     else:
         found = [given for given in _given(unit, parts, login) if given.id == id_]
         if not found:
@@ -155,7 +156,7 @@ def resume(unit: Unit, parts: Parts, login: Login | None, id_: str) -> list[Mail
     :raises Fault: `login.needed`, `grant.unknown`, `grant.not_now`, `grant.ended`.
     """
     login, now = required(parts, login, TWO_FACTORS), parts.clock.now()
-    row = registry.find(unit.session, unit.ward, id_, login.person)
+    row = registry.find(unit.session, unit.ward, id_, login.person, parts.clock.now())
     _check_active(row)
     lifted = unit.session.exec(
         update(HoldRow)
@@ -170,5 +171,5 @@ def resume(unit: Unit, parts: Parts, login: Login | None, id_: str) -> list[Mail
     )
     if not lifted.rowcount:
         return []
-    unit.record(Event(EventName.GRANT_RESUMED, unit.ward, now, _parties(row)))
+    unit.record(Event(EventName.GRANT_RESUMED, unit.ward, now, _parties(unit, row, now)))
     return notices.to_both_sides(unit.session, parts, [row], notices.RESUMED)

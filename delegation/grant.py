@@ -49,6 +49,7 @@ class EndReason(StrEnum):
     RENOUNCED = "renounced"
     DECLINED = "declined"
     LAPSED = "lapsed"
+    CONTRACT_ENDED = "contract_ended"
 
 
 class CurrentState(StrEnum):
@@ -72,6 +73,8 @@ class HoldKind(StrEnum):
 
     GRANT = "grant"
     PERSON = "person"
+    OFFICE = "office"
+    MEMBERSHIP = "membership"
 
 
 class HoldCause(StrEnum):
@@ -109,11 +112,12 @@ class Terms:
     first: date
     last: date
 
-    def hash(self, principal: str, delegate_name: str) -> str:
+    def hash(self, principal: str, delegate_name: str, office: str | None = None) -> str:
         """SHA-256 of a whole proposal: what the delegate accepts is what the principal asked."""
         document = {
             "principal": principal,
             "delegate": delegate_name,
+            "office": office,
             "basis": self.basis,
             "mode": self.mode,
             "procedures": self.procedures,

@@ -6,6 +6,7 @@ structure never counts.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from card.faults import Fault
 from delegation.grant import Terms
 
 _TEMPLATE: Final = "dairi.mandate.v1"
+_OFFICE_TEMPLATE: Final = "dairi.mandate.office.v1"
 
 _ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "ja": {"view": "内容を見る", "draft": "下書きを作る", "file": "申請する", "receive": "結果を受け取る"},
@@ -37,11 +39,42 @@ _TEXTS: Final[Mapping[str, str]] = {
         "I can end this at any time."
     ),
 }
+_OFFICE_TEXTS: Final[Mapping[str, str]] = {
+    "ja": (
+        "わたし、{principal}は、{office}（事業所番号 {number}）が、わたしの代わりに{ward}で"
+        "次の手続きをすることを認めます。\n\n"
+        "担当者：{delegate}\n"
+        "事業所は、わたしに前もって知らせたうえで、ほかの職員を担当者にすることができます。"
+        "わたしは、それを断ることができます。\n\n"
+        "{procedures}\n\n"
+        "してよいこと：{actions}\n"
+        "期間：{first}から{last}まで\n\n"
+        "わたしは、いつでもこの委任を終わらせることができます。"
+    ),
+    "en": (
+        "I, {principal}, allow {office} (office number {number}) to do the following for me at {ward}.\n\n"
+        "{delegate} does this for the office.\n"
+        "The office may name another of its staff after telling me. I can refuse.\n\n"
+        "{procedures}\n\n"
+        "They may: {actions}\n"
+        "From {first} to {last}\n\n"
+        "I can end this at any time."
+    ),
+}
+_TEMPLATES: Final[Mapping[str, Mapping[str, str]]] = {_TEMPLATE: _TEXTS, _OFFICE_TEMPLATE: _OFFICE_TEXTS}
 
 
-def template_of(locale: str) -> str:
+@dataclass(frozen=True, slots=True)
+class NamedOffice:
+    """The office that a mandate names, as it is registered."""
+
+    name: str
+    number: str
+
+
+def template_of(locale: str, *, office: bool = False) -> str:
     """Template id, version and language, as it stands in what is signed."""
-    return f"{_TEMPLATE}.{locale}"
+    return f"{_OFFICE_TEMPLATE if office else _TEMPLATE}.{locale}"
 
 
 def content_of(
@@ -54,12 +87,15 @@ def content_of(
     principal: str,
     delegate: str,
     commitment: str,
+    office: NamedOffice | None = None,
 ) -> dict[str, Any]:
     """The structure of a mandate.
 
     :param grant: id and version of the grant that it is for.
     :param principal: proven name, as `delegate`.
+    :param office: for which the delegate acts.
     """
+    named = {} if office is None else {"office": {"name": office.name, "number": office.number}}
     return {
         "ward": ward,
         "grant": {"id": grant[0], "version": grant[1]},
@@ -72,6 +108,7 @@ def content_of(
         "actions": [str(action) for action in terms.actions],
         "first": terms.first.isoformat(),
         "last": terms.last.isoformat(),
+        **named,
     }
 
 
@@ -82,10 +119,17 @@ def render(content: Mapping[str, Any], template: str) -> str:
         `card.text_controls` for a name with characters that make a text look like another.
     """
     name, _, locale = template.rpartition(".")
-    if name != _TEMPLATE or locale not in _TEXTS:
+    if (
+        name not in _TEMPLATES
+        or locale not in _TEMPLATES[name]
+        or (name == _OFFICE_TEMPLATE) != ("office" in content)
+    ):
         raise Fault("mandate.text")
     try:
-        text = _TEXTS[locale].format(
+        office = content["office"] if name == _OFFICE_TEMPLATE else {"name": "", "number": ""}
+        text = _TEMPLATES[name][locale].format(
+            office=office["name"],
+            number=office["number"],
             principal=content["principal"]["name"],
             delegate=content["delegate"]["name"],
             ward=content["ward"],

@@ -21,6 +21,7 @@ from assurance.mail import Mail, hand_over
 from assurance.person import PersonId, new_id
 from assurance.wards import ward_name
 from card.pages import LOCALES
+from delegation import registry
 from delegation.grant import GrantId
 from delegation.parts import Parts
 from delegation.tables import GrantRow, NoticeRow
@@ -44,6 +45,8 @@ class NoticeKind(StrEnum):
     PAUSED_HELD = "paused_held"
     RESUMED_GIVEN = "resumed_given"
     RESUMED_HELD = "resumed_held"
+    MEMBER = "member"
+    HAND_OVER = "hand_over"
 
 
 class News(NamedTuple):
@@ -83,9 +86,11 @@ def notices_to(session: Session, parts: Parts, person: PersonId, kind: NoticeKin
 def to_both_sides(session: Session, parts: Parts, rows: Sequence[GrantRow], news: News) -> list[Mail]:
     """Tell the parties of grants, each person once."""
     path = f"/grants/{rows[0].id}" if len(rows) == 1 else "/grants"
+    now = parts.clock.now()
+    delegates = (registry.delegate_of(session, row, now) for row in rows)
     told = [
         *((PersonId(row.principal), news.principal) for row in rows),
-        *((PersonId(row.delegate), news.delegate) for row in rows if row.delegate is not None),
+        *((delegate, news.delegate) for delegate in delegates if delegate is not None),
     ]
     return [
         mail

@@ -119,7 +119,7 @@ class Invitation:
 def proposal_hash(session: Session, parts: Parts, row: GrantRow) -> str:
     """The hash of a grant's proposal as it stands."""
     typed = registry.typed_of(session, parts.vault, row)
-    return registry.terms_of(row).hash(row.principal, typed.name)
+    return registry.terms_of(row).hash(row.principal, typed.name, row.office)
 
 
 def invitation(session: Session, parts: Parts, handle: str) -> Invitation:

@@ -11,6 +11,7 @@ from card.faults import Fault
 from card.jose import sign_compact
 from delegation import registry
 from delegation.handles import reader_of
+from delegation.offices.tables import OfficeRow
 from delegation.parts import Parts
 from delegation.tables import GrantRow, MandateRow
 
@@ -20,6 +21,11 @@ RECEIPT_TYPE: Final = "dairi-receipt+jwt"
 def _name(session: Session, parts: Parts, person: str | None) -> str | None:
     profile = people.profile(session, parts.vault, parts.ward.code, PersonId(person or ""))
     return None if profile is None else profile.name
+
+
+def _office_number(session: Session, row: GrantRow) -> str | None:
+    office = None if row.office is None else session.get(OfficeRow, (row.ward, row.office))
+    return None if office is None else office.number
 
 
 def receipt(session: Session, parts: Parts, row: GrantRow, reader: PersonId) -> str:
@@ -43,7 +49,8 @@ def receipt(session: Session, parts: Parts, row: GrantRow, reader: PersonId) -> 
         "role": "principal" if reader == row.principal else "delegate",
         "state": str(registry.state_now(session, row, now)),
         "principal": _name(session, parts, row.principal),
-        "delegate": _name(session, parts, row.delegate),
+        "delegate": _name(session, parts, registry.delegate_of(session, row, now)),
+        "office": _office_number(session, row),
         "basis": str(terms.basis),
         "mode": terms.mode,
         "procedures": list(terms.procedures),

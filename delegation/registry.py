@@ -29,12 +29,16 @@ from delegation.grant import (
     check_move,
     current_state,
 )
+from delegation.offices.tables import DesignationRow, MembershipRow, OfficeRow
 from delegation.tables import GrantRow, HoldRow, TransitionRow
 
 _GRANT: Final = table_of(GrantRow)
 _HOLD: Final = table_of(HoldRow)
 _PROTECTION: Final = table_of(ProtectionRow)
 _PROOF: Final = table_of(ProofRow)
+_OFFICE: Final = table_of(OfficeRow)
+_MEMBERSHIP: Final = table_of(MembershipRow)
+_DESIGNATION: Final = table_of(DesignationRow)
 
 
 def terms_of(row: "GrantRow | sa.Row[Any]") -> Terms:
@@ -77,23 +81,25 @@ def typed_of(session: Session, vault: Vault, row: GrantRow) -> Typed:
     return Typed(name, address)
 
 
-def find(session: Session, ward: WardCode, id_: str, person: PersonId) -> GrantRow:
-    """A grant that a person is a party of.
+def find(session: Session, ward: WardCode, id_: str, person: PersonId, now: datetime) -> GrantRow:
+    """A grant that a person is a party of, or that an office designates them for.
 
     :raises Fault: `grant.unknown`, also for a grant of others.
     """
     row = session.get(GrantRow, (ward, id_)) if "\x00" not in id_ else None
-    if row is None or person not in {row.principal, row.delegate}:
+    if row is None or (person != row.principal and person != delegate_of(session, row, now)):
         raise Fault("grant.unknown")
     return row
 
 
-def find_as_principal(session: Session, ward: WardCode, id_: str, person: PersonId) -> GrantRow:
+def find_as_principal(
+    session: Session, ward: WardCode, id_: str, person: PersonId, now: datetime
+) -> GrantRow:
     """A grant that a person gave, for the steps that are theirs alone.
 
     :raises Fault: `grant.unknown`; `grant.not_now` for the delegate, who knows of it.
     """
-    row = find(session, ward, id_, person)
+    row = find(session, ward, id_, person, now)
     if row.principal != person:
         raise Fault("grant.not_now")
     return row
@@ -108,17 +114,40 @@ def given_by(session: Session, ward: WardCode, person: PersonId) -> Sequence[Gra
     ).all()
 
 
-def held_by(session: Session, ward: WardCode, person: PersonId) -> Sequence[GrantRow]:
-    """What a person accepted, the newest first."""
-    return session.exec(
-        select(GrantRow)
-        .where(GrantRow.ward == ward, GrantRow.delegate == person)
-        .order_by(col(GrantRow.created_at).desc())
-    ).all()
-
-
 _Text = sa.ColumnElement[str] | str
 _NOW: Final = sa.bindparam("now", type_=UtcDateTime())
+_TODAY: Final = sa.bindparam("today", type_=sa.String())
+
+
+def _in_force() -> sa.ColumnElement[bool]:
+    """Whether a designation is in force; of one grant's at most one is."""
+    over = _DESIGNATION.c.until
+    return sa.and_(_DESIGNATION.c.works_from <= _NOW, sa.or_(over.is_(None), over > _NOW))
+
+
+_DESIGNEE: Final = sa.select(_DESIGNATION.c.person).where(
+    _DESIGNATION.c.ward == sa.bindparam("ward"), _DESIGNATION.c.grant == sa.bindparam("grant"), _in_force()
+)
+_DESIGNATED_FOR: Final = sa.select(_DESIGNATION.c.grant).where(
+    _DESIGNATION.c.ward == sa.bindparam("ward"), _DESIGNATION.c.person == sa.bindparam("person"), _in_force()
+)
+
+
+def delegate_of(session: Session, row: GrantRow, now: datetime) -> PersonId | None:
+    """Who acts under a grant: its delegate, or whom its office designates now."""
+    if row.office is None:
+        return None if row.delegate is None else PersonId(row.delegate)
+    named = (
+        connection_of(session).execute(_DESIGNEE, {"ward": row.ward, "grant": row.id, "now": now}).scalar()
+    )
+    return None if named is None else PersonId(named)
+
+
+def held_by(session: Session, ward: WardCode, person: PersonId, now: datetime) -> Sequence[GrantRow]:
+    """What a person accepted or is designated for, the newest first."""
+    held = sa.or_(_GRANT.c.delegate == person, _GRANT.c.id.in_(_DESIGNATED_FOR))
+    query = select(GrantRow).where(_GRANT.c.ward == ward, held).order_by(_GRANT.c.created_at.desc())
+    return session.exec(query, params={"ward": ward, "person": person, "now": now}).all()
 
 
 def _held(ward: _Text, grant: _Text, people: Sequence[_Text]) -> sa.ColumnElement[bool]:
@@ -160,33 +189,114 @@ def are_free(session: Session, ward: WardCode, grant: str, people: Sequence[Pers
     return bool(connection_of(session).execute(question, {"now": now}).scalar_one())
 
 
+_ACTING: Final = sa.func.coalesce(_GRANT.c.delegate, _DESIGNATION.c.person)
+"""Who acts: the delegate, or whom the office designates."""
+_GRANTS: Final = (
+    _GRANT.outerjoin(
+        _DESIGNATION,
+        (_DESIGNATION.c.ward == _GRANT.c.ward) & (_DESIGNATION.c.grant == _GRANT.c.id) & _in_force(),
+    )
+    .outerjoin(
+        _MEMBERSHIP,
+        (_MEMBERSHIP.c.ward == _GRANT.c.ward) & (_MEMBERSHIP.c.id == _DESIGNATION.c.membership),
+    )
+    .outerjoin(_OFFICE, (_OFFICE.c.ward == _GRANT.c.ward) & (_OFFICE.c.id == _GRANT.c.office))
+)
+
+
+def office_stands() -> sa.ColumnElement[bool]:
+    """Whether an office is in good standing, but for holds on it."""
+    over = _OFFICE.c.until
+    return sa.and_(_OFFICE.c.ended_at.is_(None), sa.or_(over.is_(None), over >= _TODAY))
+
+
+def member_counts() -> sa.ColumnElement[bool]:
+    """Whether a membership counts, but for holds on it: joined, checked by staff, attested, not over."""
+    number = _MEMBERSHIP.c.number_until
+    return sa.and_(
+        _MEMBERSHIP.c.person.is_not(None),
+        _MEMBERSHIP.c.ended_at.is_(None),
+        _MEMBERSHIP.c.checked_at.is_not(None),
+        _MEMBERSHIP.c.attested_until > _NOW,
+        sa.or_(number.is_(None), number >= _TODAY),
+    )
+
+
+def work_held(ward: _Text) -> sa.ColumnElement[bool]:
+    """Whether a hold is on the office or the membership that a row names."""
+    return sa.exists().where(
+        _HOLD.c.ward == ward,
+        _HOLD.c.lifted_at.is_(None),
+        sa.or_(
+            (_HOLD.c.kind == HoldKind.OFFICE) & (_HOLD.c.target == _OFFICE.c.id),
+            (_HOLD.c.kind == HoldKind.MEMBERSHIP) & (_HOLD.c.target == _MEMBERSHIP.c.id),
+        ),
+    )
+
+
 def _is_usable() -> sa.ColumnElement[bool]:
     """Whether a grant may be used: active, in its period, without an open hold.
 
-    Holds, protection and the principal's lapsed proof are conditions of the one query, so that a grant that
-    cannot be used answers exactly as none. Its parameters are `now` and `today`.
+    Holds, protection, the principal's lapsed proof, and what an office must be for its member to act are
+    conditions of the one query, so that a grant that cannot be used answers exactly as none. That a member is
+    protected ends nothing of the office's. Its parameters are `now` and `today`.
     """
-    ward, parties = _GRANT.c.ward, [_GRANT.c.principal, _GRANT.c.delegate]
+    ward = _GRANT.c.ward
+    of_office = sa.and_(office_stands(), member_counts(), ~work_held(ward))
     return sa.and_(
         _GRANT.c.state == GrantState.ACTIVE,
-        _GRANT.c.first <= sa.bindparam("today"),
-        _GRANT.c.last >= sa.bindparam("today"),
-        ~_held(ward, _GRANT.c.id, parties),
-        ~_protected(ward, parties),
+        _GRANT.c.first <= _TODAY,
+        _GRANT.c.last >= _TODAY,
+        ~_held(ward, _GRANT.c.id, [_GRANT.c.principal, _ACTING]),
+        ~_protected(ward, [_GRANT.c.principal, _GRANT.c.delegate]),
         _proven(ward, _GRANT.c.principal),
+        sa.or_(_GRANT.c.office.is_(None), of_office),
     )
 
 
 _USABLE_BY: Final = (
     select(GrantRow)
-    .where(_GRANT.c.ward == sa.bindparam("ward"), _GRANT.c.delegate == sa.bindparam("delegate"), _is_usable())
+    .select_from(_GRANTS)
+    .where(
+        _GRANT.c.ward == sa.bindparam("ward"),
+        sa.or_(_GRANT.c.delegate == sa.bindparam("person"), _GRANT.c.id.in_(_DESIGNATED_FOR)),
+        _is_usable(),
+    )
     .order_by(_GRANT.c.id)
 )
-_USABLE_OF: Final = sa.select(_GRANT).where(
-    _GRANT.c.ward == sa.bindparam("ward"),
-    _GRANT.c.id.in_(sa.bindparam("ids", expanding=True)),
-    _is_usable(),
+_USABLE_OF: Final = (
+    sa.select(_GRANT, _ACTING.label("acting"), _OFFICE.c.number.label("office_number"))
+    .select_from(_GRANTS)
+    .where(
+        _GRANT.c.ward == sa.bindparam("ward"),
+        _GRANT.c.id.in_(sa.bindparam("ids", expanding=True)),
+        _is_usable(),
+    )
 )
+
+
+def working(ward: WardCode, membership: str, now: datetime) -> tuple[sa.Select[Any], dict[str, Any]]:
+    """The question whether a member may work for their office now, and its parameters."""
+    of = (_MEMBERSHIP.c.ward == _OFFICE.c.ward) & (_MEMBERSHIP.c.office == _OFFICE.c.id)
+    held = _held(ward, "", [_MEMBERSHIP.c.person])
+    question = (
+        sa.select(sa.and_(office_stands(), member_counts(), ~work_held(ward), ~held))
+        .select_from(_MEMBERSHIP.join(_OFFICE, of))
+        .where(_MEMBERSHIP.c.ward == ward, _MEMBERSHIP.c.id == membership)
+    )
+    return question, {"now": now, "today": ward_day(now).isoformat()}
+
+
+def office_may_act(session: Session, row: GrantRow, now: datetime) -> bool:
+    """Whether what stands behind an office's grant does: the office, and whom it designates."""
+    if row.office is None:
+        return True
+    named = sa.select(_DESIGNATION.c.membership).where(
+        _DESIGNATION.c.ward == row.ward, _DESIGNATION.c.grant == row.id, _in_force()
+    )
+    membership = connection_of(session).execute(named, {"now": now}).scalar()
+    question = None if membership is None else working(WardCode(row.ward), membership, now)
+    return question is not None and bool(connection_of(session).execute(*question).scalar())
 
 
 def _moment(ward: WardCode, now: datetime) -> dict[str, Any]:
@@ -195,17 +305,22 @@ def _moment(ward: WardCode, now: datetime) -> dict[str, Any]:
 
 def usable(session: Session, ward: WardCode, delegate: PersonId, now: datetime) -> Sequence[GrantRow]:
     """The grants that a delegate may use now, in the order of their ids."""
-    return session.exec(_USABLE_BY, params=_moment(ward, now) | {"delegate": delegate}).all()
+    return session.exec(_USABLE_BY, params=_moment(ward, now) | {"person": delegate}).all()
 
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """A grant that may be used now."""
+    """A grant that may be used now.
+
+    :param delegate: who acts, for the office where there is one.
+    :param office: its 事業所番号.
+    """
 
     id: GrantId
     principal: PersonId
     delegate: PersonId
     terms: Terms
+    office: str | None = None
 
 
 def usable_of(
@@ -215,7 +330,7 @@ def usable_of(
     rows = connection.execute(_USABLE_OF, _moment(ward, now) | {"ids": list(ids)}) if ids else ()
     return {
         GrantId(row.id): Usable(
-            GrantId(row.id), PersonId(row.principal), PersonId(row.delegate), terms_of(row)
+            GrantId(row.id), PersonId(row.principal), PersonId(row.acting), terms_of(row), row.office_number
         )
         for row in rows
     }

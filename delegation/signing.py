@@ -23,6 +23,8 @@ from card.revocation import RevocationState
 from delegation import accepting, mandate, notices, registry
 from delegation.assured import PROVEN, required
 from delegation.grant import GrantState, check_terms
+from delegation.mandate import NamedOffice
+from delegation.offices.tables import OfficeRow
 from delegation.parts import Errand, Parts
 from delegation.tables import GrantRow, MandateRow
 
@@ -51,12 +53,17 @@ def _guarded(session: Session, parts: Parts, row: GrantRow) -> tuple[Profile, Pr
         raise Fault("grant.ended" if row.state == GrantState.ENDED else "grant.not_now")
     now, ward = parts.clock.now(), parts.ward.code
     check_terms(registry.terms_of(row), parts.procedures, ward_day(now))
-    both = [PersonId(row.principal), PersonId(row.delegate or "")]
+    both = [PersonId(row.principal), registry.delegate_of(session, row, now) or PersonId("")]
     principal, delegate = (people.profile(session, parts.vault, ward, person) for person in both)
-    free = registry.are_free(session, ward, row.id, both, now)
+    free = registry.are_free(session, ward, row.id, both, now) and registry.office_may_act(session, row, now)
     if principal is None or delegate is None or not free:
         raise Fault("grant.not_now")
     return principal, delegate, accepting.opening_of(session, parts, row, delegate)
+
+
+def _named_office(session: Session, row: GrantRow) -> NamedOffice | None:
+    office = None if row.office is None else session.get(OfficeRow, (row.ward, row.office))
+    return None if office is None else NamedOffice(office.name, office.number)
 
 
 def to_sign(session: Session, parts: Parts, row: GrantRow, locale: str) -> ToSign:
@@ -74,8 +81,9 @@ def to_sign(session: Session, parts: Parts, row: GrantRow, locale: str) -> ToSig
         principal=principal.name,
         delegate=delegate.name,
         commitment=row.commitment or "",
+        office=_named_office(session, row),
     )
-    template = mandate.template_of(locale)
+    template = mandate.template_of(locale, office=row.office is not None)
     return ToSign(mandate.render(content, template), template, content, opening)
 
 
@@ -85,7 +93,7 @@ def ask_for_signature(unit: Unit, parts: Parts, login: Login | None, id_: str, l
     :raises Fault: `login.needed`, `grant.*`.
     """
     login = required(parts, login, PROVEN)
-    row = registry.find_as_principal(unit.session, unit.ward, id_, login.person)
+    row = registry.find_as_principal(unit.session, unit.ward, id_, login.person, parts.clock.now())
     asked = to_sign(unit.session, parts, row, locale)
     return parts.signing.ask(
         unit,
@@ -160,7 +168,7 @@ def take_in(unit: Unit, parts: Parts, login: Login | None, id_: str, signed: Car
     :raises Fault: `login.needed`, `mandate.*`, `grant.*`.
     """
     login, now = required(parts, login, PROVEN), parts.clock.now()
-    row = registry.find_as_principal(unit.session, unit.ward, id_, login.person)
+    row = registry.find_as_principal(unit.session, unit.ward, id_, login.person, parts.clock.now())
     _check_signer(unit, parts, row, signed)
     claims = signed.container.claims()
     locale = str(claims.get("template")).rpartition(".")[2]
@@ -171,7 +179,8 @@ def take_in(unit: Unit, parts: Parts, login: Login | None, id_: str, signed: Car
     record = _record(parts, signed)
     registry.move(unit, row, GrantState.ACTIVE, login.person, now, opening=None)
     unit.session.add(_kept(parts, row, signed, asked.opening, record))
-    told = {PersonId(person): {"grant": row.id} for person in (row.principal, row.delegate) if person}
+    both = (PersonId(row.principal), registry.delegate_of(unit.session, row, now))
+    told = {person: {"grant": row.id} for person in both if person is not None}
     proven: dict[str, str | int | bool] = {"record": hashlib.sha256(record.encode("ascii")).hexdigest()}
     unit.record(Event(EventName.MANDATE_SIGNED, unit.ward, now, told, proven))
     unit.record(Event(EventName.GRANT_ACTIVATED, unit.ward, now, told))

@@ -39,7 +39,8 @@ class ClosedSet(TypeDecorator[str]):
 class GrantRow(SQLModel, table=True):
     """A grant, from its proposal to its end.
 
-    :param delegate: empty until someone accepts.
+    :param delegate: empty until someone accepts, and in an office's grant: whom it designates acts.
+    :param office: the delegate of a `care_office` grant.
     :param procedures: JSON list of ids, as `actions`.
     :param first: first ward date, ISO 8601, as `last`: they sort as text.
     :param delegate_name: as the principal typed it, sealed with her key, as `invited`, the address.
@@ -64,6 +65,7 @@ class GrantRow(SQLModel, table=True):
     state: str
     principal: str
     delegate: str | None = None
+    office: str | None = None
     basis: str
     mode: str
     procedures: str

@@ -46,7 +46,7 @@ def change_routes(parts: Parts) -> APIRouter:
         if login is None:
             return parts.step_up.ask(parts.address(f"/grants/{id_}/sign"), PROVEN)
         with database.reading(ward.code) as session:
-            row = registry.find_as_principal(session, ward.code, id_, login.person)
+            row = registry.find_as_principal(session, ward.code, id_, login.person, parts.clock.now())
             asked = signing.to_sign(session, parts, row, pages.locale(request))
         return pages.render(
             request, "delegation/sign.html", {"base": base, "id": id_, "text": asked.text}, leads_out=True
@@ -68,7 +68,7 @@ def change_routes(parts: Parts) -> APIRouter:
         if login is None:
             return parts.step_up.ask(parts.address(f"/grants/{id_}/end"), TWO_FACTORS)
         with database.reading(ward.code) as session:
-            row = registry.find(session, ward.code, id_, login.person)
+            row = registry.find(session, ward.code, id_, login.person, parts.clock.now())
             context = {"base": base, "grant": view(session, parts, row, login.person)}
         return pages.render(request, "delegation/end.html", context)
 

@@ -18,7 +18,7 @@ def one_page(parts: Parts, request: Request, id_: str, error: Fault | None = Non
     if login is None:
         return parts.step_up.ask(parts.address(f"/grants/{id_}"), TWO_FACTORS)
     with parts.database.reading(ward) as session:
-        row = registry.find(session, ward, id_, login.person)
+        row = registry.find(session, ward, id_, login.person, parts.clock.now())
         context = {
             "base": parts.address(""),
             "grant": view(session, parts, row, login.person),
@@ -39,7 +39,7 @@ def grant_routes(parts: Parts) -> APIRouter:
             return parts.step_up.ask(parts.address("/grants"), TWO_FACTORS)
         with database.reading(ward.code) as session:
             given = registry.given_by(session, ward.code, login.person)
-            held = registry.held_by(session, ward.code, login.person)
+            held = registry.held_by(session, ward.code, login.person, parts.clock.now())
             context = {
                 "base": parts.address(""),
                 "given": [view(session, parts, row, login.person) for row in given],
@@ -57,7 +57,7 @@ def grant_routes(parts: Parts) -> APIRouter:
         if login is None:
             return parts.step_up.ask(parts.address(f"/grants/{id_}"), TWO_FACTORS)
         with database.reading(ward.code) as session:
-            row = registry.find(session, ward.code, id_, login.person)
+            row = registry.find(session, ward.code, id_, login.person, parts.clock.now())
             made = receipts.receipt(session, parts, row, login.person)
         headers = {"Content-Disposition": 'attachment; filename="receipt.jwt"', "Cache-Control": "no-store"}
         return Response(made, media_type="application/jwt", headers=headers)
@@ -68,7 +68,7 @@ def grant_routes(parts: Parts) -> APIRouter:
         if login is None:
             return parts.step_up.ask(parts.address(f"/grants/{id_}"), TWO_FACTORS)
         with database.reading(ward.code) as session:
-            row = registry.find_as_principal(session, ward.code, id_, login.person)
+            row = registry.find_as_principal(session, ward.code, id_, login.person, parts.clock.now())
             document = mandate_file.export(session, parts, row)
         name = 'attachment; filename="mandate.json"'
         return JSONResponse(document, headers={"Content-Disposition": name, "Cache-Control": "no-store"})

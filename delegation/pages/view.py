@@ -101,7 +101,7 @@ def activity(session: Session, parts: Parts, row: GrantRow) -> Sequence[Activity
         .where(
             DecisionRow.ward == row.ward,
             DecisionRow.principal == row.principal,
-            DecisionRow.subject == row.delegate,
+            DecisionRow.subject == row.delegate if row.office is None else DecisionRow.grant == row.id,
             # A system that lists things asks about each; that it showed nothing would only frighten her.
             or_(col(DecisionRow.allowed), col(DecisionRow.action) != str(Action.VIEW)),
         )

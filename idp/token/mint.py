@@ -90,17 +90,18 @@ def delegated_token(
 ) -> str:
     """A delegated access token: `sub` is the principal, `act.sub` the delegate (RFC 8693 §4.1).
 
-    It never outlives the grant.
+    It never outlives the grant. For an office, `act.office` is its 事業所番号.
 
     :param scope: as `delegated_scope` marked it.
     """
+    office = {} if grant.office is None else {"office": grant.office}
     over, subs = end_of(grant.terms.last).timestamp(), redeemed.subs
     principal = subs[client.sector, grant.principal]
     claims = _base(services, client.audience, principal, not_after=over) | {
         "client_id": client.client_id,
         "scope": scope,
         "jti": f"{redeemed.standing.id}.{new_id()}",
-        "act": {"sub": subs[client.sector, login.person]},
+        "act": {"sub": subs[client.sector, login.person]} | office,
         "authorization_details": [details(services, client, grant)],
     }
     return _signed(services, claims | login_claims(login), ACCESS_TYPE)
