@@ -61,7 +61,8 @@ def _guarded(session: Session, parts: Parts, row: GrantRow) -> tuple[Profile, Pr
     return principal, delegate, accepting.opening_of(session, parts, row, delegate)
 
 
-def _named_office(session: Session, row: GrantRow) -> NamedOffice | None:
+def named_office(session: Session, row: GrantRow) -> NamedOffice | None:
+    """The office whose grant it is."""
     office = None if row.office is None else session.get(OfficeRow, (row.ward, row.office))
     return None if office is None else NamedOffice(office.name, office.number)
 
@@ -81,7 +82,7 @@ def to_sign(session: Session, parts: Parts, row: GrantRow, locale: str) -> ToSig
         principal=principal.name,
         delegate=delegate.name,
         commitment=row.commitment or "",
-        office=_named_office(session, row),
+        office=named_office(session, row),
     )
     template = mandate.template_of(locale, office=row.office is not None)
     return ToSign(mandate.render(content, template), template, content, opening)

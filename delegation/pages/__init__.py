@@ -6,6 +6,7 @@ from delegation.pages.changes import change_routes
 from delegation.pages.giving import giving_routes
 from delegation.pages.grants import grant_routes
 from delegation.pages.invited import invited_routes
+from delegation.pages.offices import office_routes
 from delegation.pages.pausing import pause_routes
 from delegation.pages.read_back import read_back_routes
 from delegation.pages.records import record_routes
@@ -23,6 +24,7 @@ def page_routes(parts: Parts) -> APIRouter:
         invited_routes,
         read_back_routes,
         record_routes,
+        office_routes,
     ):
         router.include_router(routes(parts))
     return router

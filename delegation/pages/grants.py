@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from card.faults import Fault
 from delegation import mandate_file, receipts, registry
 from delegation.assured import TWO_FACTORS
+from delegation.offices import asking
 from delegation.pages.view import activity, login_for, view
 from delegation.parts import Parts
 
@@ -43,6 +44,7 @@ def grant_routes(parts: Parts) -> APIRouter:
             context = {
                 "base": parts.address(""),
                 "given": [view(session, parts, row, login.person) for row in given],
+                "asked": asking.asked_of(session, parts, login.person),
                 "held": [view(session, parts, row, login.person) for row in held],
             }
         return parts.pages.render(request, "delegation/list.html", context)

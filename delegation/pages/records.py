@@ -27,7 +27,11 @@ SAID: Final = frozenset(
         EventName.MANDATE_SIGNED, EventName.GRANT_ACTIVATED, EventName.GRANT_ENDED, EventName.GRANT_PAUSED,
         EventName.GRANT_RESUMED, EventName.INVITATION_REFUSED, EventName.AUTHORIZATION_GRANTED,
         EventName.CODE_REUSED, EventName.REFRESH_REUSED, EventName.TOKEN_REVOKED, EventName.DECISION_ALLOWED,
-        EventName.DECISION_DENIED,
+        EventName.DECISION_DENIED, EventName.OFFICE_REGISTERED, EventName.MEMBER_INVITED,
+        EventName.MEMBER_JOINED,
+        EventName.MEMBER_CHECKED, EventName.MEMBER_ATTESTED, EventName.MEMBER_LEFT, EventName.GRANT_ASKED,
+        EventName.GRANT_ASK_DECLINED, EventName.DESIGNATED, EventName.DESIGNATION_CONFIRMED,
+        EventName.DESIGNATION_REFUSED,
     }
 )  # fmt: skip
 """What a page has a sentence for; the rest, such as a token that was renewed, says nothing new to anybody."""

@@ -20,7 +20,10 @@ from card.pages.forms import Posted, read_posted
 from delegation import comparing, ending, notices, registry
 from delegation.faults import FAULTS, FaultWithMails
 from delegation.grant import CurrentState
+from delegation.mandate import NamedOffice
+from delegation.offices import designating
 from delegation.parts import Parts
+from delegation.signing import named_office
 from delegation.tables import DecisionRow, GrantRow, MandateRow
 
 Form = Annotated[Posted, Depends(read_posted)]
@@ -34,6 +37,8 @@ class GrantView:
     :param mine: the reader is its principal.
     :param digits: for the delegate alone, until they were compared.
     :param reason: why it ended, for the principal alone.
+    :param office: name and 事業所番号 of the office whose grant it is.
+    :param acting: who acts for that office now, and `next` from `next_from` on.
     """
 
     id: str
@@ -48,22 +53,34 @@ class GrantView:
     paused_by_me: bool
     signed: bool
     reason: str | None
+    office: NamedOffice | None = None
+    acting: str = ""
+    next: str = ""
+    next_from: datetime | None = None
 
 
 def _name(session: Session, parts: Parts, row: GrantRow, *, mine: bool) -> str:
+    if mine and row.office is not None:
+        office = named_office(session, row)
+        return "" if office is None else office.name
     if mine:
         return registry.typed_of(session, parts.vault, row).name
-    profile = people.profile(session, parts.vault, parts.ward.code, PersonId(row.principal))
+    return _proven_name(session, parts, row.principal)
+
+
+def _proven_name(session: Session, parts: Parts, person: str | None) -> str:
+    profile = people.profile(session, parts.vault, parts.ward.code, PersonId(person or ""))
     return "" if profile is None else profile.name
 
 
 def view(session: Session, parts: Parts, row: GrantRow, reader: PersonId) -> GrantView:
     """What one of the parties sees."""
     terms, mine = registry.terms_of(row), reader == row.principal
-    known = parts.procedures.by_id
+    known, now = parts.procedures.by_id, parts.clock.now()
+    coming = designating.to_come(session, row, now)
     return GrantView(
         id=row.id,
-        state=registry.state_now(session, row, parts.clock.now()),
+        state=registry.state_now(session, row, now),
         mine=mine,
         other=_name(session, parts, row, mine=mine),
         procedures=tuple(known[id_] for id_ in terms.procedures if id_ in known),
@@ -74,6 +91,12 @@ def view(session: Session, parts: Parts, row: GrantRow, reader: PersonId) -> Gra
         signed=session.get(MandateRow, (row.ward, row.id)) is not None,
         paused_by_me=ending.is_paused(session, row, reader),
         reason=row.ended_reason if mine else None,
+        office=named_office(session, row),
+        acting=""
+        if row.office is None
+        else _proven_name(session, parts, registry.delegate_of(session, row, now)),
+        next="" if coming is None else _proven_name(session, parts, coming.person),
+        next_from=None if coming is None else coming.works_from,
     )
 
 

@@ -28,7 +28,16 @@ from card.virtual.card import VirtualCard
 from card.virtual.holder import sign_as_holder
 from tests.conftest import NOW
 
-NAMES = ("職員\u3000一郎", "職員\u3000二郎", "職員\u3000三郎", "田中\u3000花子", "田中\u3000由紀")
+NAMES = (
+    "職員\u3000一郎",
+    "職員\u3000二郎",
+    "職員\u3000三郎",
+    "田中\u3000花子",
+    "田中\u3000由紀",
+    "佐藤\u3000桜",
+    "佐藤\u3000健",
+    "森\u3000緑",
+)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +48,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
 @pytest.fixture(scope="session")
 def cards(authority: TestAuthority) -> dict[str, VirtualCard]:
     holders = [
-        Holder(name, date(1948 + 10 * index, 5, 3), "2", "東京都渋谷区１－１")
+        Holder(name, date(1948 + 10 * (index % 5), 5, 3), "2", "東京都渋谷区１－１")
         for index, name in enumerate(NAMES)
     ]
     issued = [authority.issue_card(holder, NOW) for holder in holders]

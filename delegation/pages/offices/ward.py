@@ -1,0 +1,107 @@
+"""The ward's side: registering an office and its administrator, checking a care manager's number."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from fastapi import APIRouter
+from sqlmodel import Session, col, select
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from assurance.login import Login
+from assurance.roles import Role, has_role
+from card.faults import Fault
+from card.pages.forms import see_other
+from delegation import notices
+from delegation.offices import members
+from delegation.offices.members import FRESH, Invited
+from delegation.offices.tables import OfficeRow
+from delegation.pages.offices.view import day_of, member_views, said
+from delegation.pages.view import Form, login_for
+from delegation.parts import Parts
+
+_FIELDS: Final = ("number", "name", "until", "administrator", "address")
+
+
+def _for_ward(session: Session, parts: Parts, login: Login) -> None:
+    """Refuse who does not work for the ward, as an unknown page.
+
+    :raises HTTPException: 404.
+    """
+    now, ward = parts.clock.now(), parts.ward.code
+    if not any(has_role(session, ward, login.person, role, now) for role in (Role.STAFF, Role.ADMIN)):
+        raise HTTPException(404)
+
+
+def ward_routes(parts: Parts) -> APIRouter:
+    """The pages of one ward."""
+    router, pages, database, ward = APIRouter(), parts.pages, parts.database, parts.ward
+    base = parts.address("")
+
+    def listed(
+        request: Request, typed: Mapping[str, str] | None = None, error: Fault | None = None
+    ) -> Response:
+        login = login_for(parts, request, FRESH)
+        if login is None:
+            return parts.step_up.ask(parts.address("/staff/offices"), FRESH)
+        with database.reading(ward.code) as session:
+            _for_ward(session, parts, login)
+            rows = session.exec(
+                select(OfficeRow).where(OfficeRow.ward == ward.code).order_by(col(OfficeRow.name))
+            ).all()
+        context = {
+            "base": base,
+            "offices": rows,
+            "typed": typed or dict.fromkeys(_FIELDS, ""),
+            "error": said(parts, request, error),
+        }
+        return pages.render(request, "delegation/offices/ward.html", context, status=400 if error else 200)
+
+    @router.get("/staff/offices")
+    def show_all(request: Request) -> Response:
+        return listed(request)
+
+    @router.post("/staff/offices")
+    def register(request: Request, form: Form) -> Response:
+        typed = {name: form.one(name)[:254] for name in _FIELDS}
+        try:
+            with database.writing(ward.code) as unit:
+                office, mails = members.register_office(
+                    unit,
+                    parts,
+                    parts.logins.current(unit.session, request),
+                    number=typed["number"],
+                    name=typed["name"],
+                    until=day_of(form, "until") if typed["until"].strip() else None,
+                    administrator=Invited(typed["administrator"], typed["address"]),
+                )
+        except Fault as fault:
+            if (
+                not fault.code.startswith(("office.", "grant.date", "email."))
+                or fault.code == "office.unknown"
+            ):
+                raise
+            return listed(request, typed, fault)
+        response = see_other(parts.address(f"/staff/offices/{office}"))
+        response.background = notices.sending(parts, mails)
+        return response
+
+    @router.get("/staff/offices/{office}")
+    def show(request: Request, office: str) -> Response:
+        login = login_for(parts, request, FRESH)
+        if login is None:
+            return parts.step_up.ask(parts.address(f"/staff/offices/{office}"), FRESH)
+        with database.reading(ward.code) as session:
+            _for_ward(session, parts, login)
+            found = members.find_office(session, ward.code, office)
+            context = {"base": base, "office": found, "members": member_views(session, parts, office)}
+        return pages.render(request, "delegation/offices/ward_office.html", context)
+
+    @router.post("/staff/offices/{office}/members/{member}/check")
+    def check(request: Request, office: str, member: str) -> Response:
+        with database.writing(ward.code) as unit:
+            members.check(unit, parts, parts.logins.current(unit.session, request), office, member)
+        return see_other(parts.address(f"/staff/offices/{office}"))
+
+    return router
