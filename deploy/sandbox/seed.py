@@ -22,6 +22,8 @@ from card.test_authority import Holder, TestAuthority
 from card.virtual.card import VirtualCard
 from card.virtual.holder import sign_as_holder
 from card.virtual.store import load_deck, save_card, write_private
+from delegation.audit.closing import close_own
+from delegation.audit.recorder import writers_of
 from deploy.sandbox.layout import NEIGHBOUR, WARD, Layout
 from idp.card_requests import answer_uri
 from idp.cli.serve import SANDBOX_KEY
@@ -153,6 +155,12 @@ def _register_people(services: Services, layout: Layout) -> None:
             )
 
 
+def _close_writers(services: Services) -> None:
+    """End what this process writes of the log; left open, it is taken for a crash half an hour later."""
+    database, ward = services.database, services.ward.code
+    close_own(database, ward, writers_of(database), services.clock.now(), stopping=True)
+
+
 def seed(layout: Layout) -> None:
     """Register the people of each ward, once; pin the wards for the bridge."""
     settings = layout.settings()
@@ -165,4 +173,5 @@ def seed(layout: Layout) -> None:
     for services in wards.values():
         if not _is_seeded(services):
             _register_people(services, layout)
+        _close_writers(services)
     wards[WARD].database.close()
