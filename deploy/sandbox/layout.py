@@ -7,9 +7,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from assurance.wards import WardCode
 from idp.settings import Settings
 
-WARD: Final = "131130"
+WARD: Final = WardCode("131130")
+"""The ward of the sample ward system."""
+NEIGHBOUR: Final = WardCode("131121")
+"""A second ward in the same process and database, of which the first never sees anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,14 @@ class Layout:
     portal_host: str = "localhost"
 
     @property
+    def issuers(self) -> Mapping[WardCode, str]:
+        """Issuer by ward; `localhost`, because WebAuthn refuses IP addresses."""
+        return {code: f"http://localhost:{self.provider_port}/{code}" for code in (WARD, NEIGHBOUR)}
+
+    @property
     def issuer(self) -> str:
-        """The ward's issuer; `localhost`, because WebAuthn refuses IP addresses."""
-        return f"http://localhost:{self.provider_port}/{WARD}"
+        """The issuer that the sample ward system trusts."""
+        return self.issuers[WARD]
 
     @property
     def portal(self) -> str:
@@ -79,7 +88,7 @@ class Layout:
         return {
             "DAIRI_DATABASE_URL": f"sqlite:///{self.folder / 'dairi.db'}",
             "DAIRI_MASTER_KEY_FILE": str(self.folder / "master.key"),
-            "DAIRI_WARDS": json.dumps({WARD: self.issuer}),
+            "DAIRI_WARDS": json.dumps(self.issuers),
             "DAIRI_TRUST_FOLDER": str(self.authority / "trust"),
             "DAIRI_CRL_FOLDER": str(self.authority / "crl"),
             "DAIRI_BRIDGE_URL": self.bridge,
@@ -91,7 +100,7 @@ class Layout:
     def settings(self) -> Settings:
         """The same, for the seed, which runs in the sandbox's own process."""
         values = {name.removeprefix("DAIRI_").lower(): value for name, value in self.environment().items()}
-        return Settings.model_validate(values | {"wards": {WARD: self.issuer}})
+        return Settings.model_validate(values | {"wards": self.issuers})
 
     def write_environment(self) -> None:
         """The same for a shell, so that the other commands can look at this sandbox."""

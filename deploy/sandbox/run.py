@@ -21,7 +21,7 @@ from card.virtual import pcscd
 from card.virtual.deck import DeckServer, LocalDeck
 from card.virtual.store import load_deck
 from card.virtual.vpcd import VpcdSlot
-from deploy.sandbox.layout import Layout
+from deploy.sandbox.layout import NEIGHBOUR, Layout
 from deploy.sandbox.seed import PASSWORD, PIN, prepare_folder, seed
 
 _READY_S: Final = 60.0
@@ -120,6 +120,7 @@ Use two browser profiles, one for each of them.
      the notice of a care plan is refused, since the mandate does not include it; the reissue asks for
      her card, and what she typed is still there afterwards.
   7. Hanako: on the grant's page see what was done, and end it. Whatever Yuki tries next is refused.
+  8. Hanako: {layout.issuers[NEIGHBOUR]}/account is 世田谷区, next door; her card is another person there.
 
 In another shell, after `. {layout.folder}/environment`: `.venv/bin/dairi audit verify`.
 Ctrl-C stops everything; the next start goes on from here, `make sandbox-reset` from scratch.

@@ -1,14 +1,19 @@
 """The people of the sandbox, registered at the counter by two staff through the functions that staff use."""
 
 import secrets
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
+from sqlmodel import select
+
 from assurance import counter
 from assurance.counter import LinkedCard
 from assurance.sealed import MasterKeys
-from card.bridge.enrolment import write_enrolment
+from assurance.tables import RoleRow
+from assurance.wards import WardCode
+from card.bridge.enrolment import Pin, write_enrolment
 from card.certificates import read_certificate
 from card.clock import SystemClock
 from card.container import SigningPurpose, named_certificates, prepare, verify_signed_by_card
@@ -17,7 +22,9 @@ from card.test_authority import Holder, TestAuthority
 from card.virtual.card import VirtualCard
 from card.virtual.holder import sign_as_holder
 from card.virtual.store import load_deck, save_card, write_private
-from deploy.sandbox.layout import Layout
+from delegation.audit.closing import close_own
+from delegation.audit.recorder import writers_of
+from deploy.sandbox.layout import NEIGHBOUR, WARD, Layout
 from idp.card_requests import answer_uri
 from idp.cli.serve import SANDBOX_KEY
 from idp.clients import DECIDE, Client, register_client
@@ -35,6 +42,10 @@ STAFF: Final = tuple(
 RESIDENTS: Final = {
     "hanako@example.jp": Holder("田中\u3000花子", date(1948, 5, 3), "2", _HOME),
     "yuki@example.jp": Holder("田中\u3000由紀", date(1975, 9, 12), "2", _HOME),
+}
+KNOWN_IN: Final[Mapping[WardCode, tuple[str, ...]]] = {
+    WARD: tuple(RESIDENTS),
+    NEIGHBOUR: ("hanako@example.jp",),  # the same card and address, and yet another person there
 }
 
 
@@ -114,35 +125,53 @@ def _register_portal(services: Services, layout: Layout) -> None:
         register_client(unit, client, services.clock.now())
 
 
+def _pin(services: Services) -> Pin:
+    """What the bridge must know of a ward."""
+    key = services.keys.signer(KeyPurpose.REQUEST).public_jwk()
+    return Pin(services.ward.issuer, answer_uri(services), key)
+
+
+def _is_seeded(services: Services) -> bool:
+    with services.database.reading(services.ward.code) as session:
+        return session.exec(select(RoleRow).where(RoleRow.ward == services.ward.code)).first() is not None
+
+
+def _register_people(services: Services, layout: Layout) -> None:
+    """Register the staff of a ward, then its residents, in one unit: all of them or none."""
+    addresses, now = KNOWN_IN[services.ward.code], services.clock.now()
+    residents = _cards(layout.deck, tuple(RESIDENTS[address] for address in addresses))
+    with services.database.writing(services.ward.code) as unit:
+        one, two, three = (_link(services, card) for card in _cards(layout.staff, STAFF))
+        staff = counter.begin_staff(unit, services.vault, services.thresholds, (one, two, three), now)
+        for address, card in zip(addresses, residents, strict=True):
+            counter.register(
+                unit,
+                services.vault,
+                services.thresholds,
+                _link(services, card),
+                staff=(staff[0], staff[1]),
+                address_read_back=address,
+                now=now,
+            )
+
+
+def _close_writers(services: Services) -> None:
+    """End what this process writes of the log; left open, it is taken for a crash half an hour later."""
+    database, ward = services.database, services.ward.code
+    close_own(database, ward, writers_of(database), services.clock.now(), stopping=True)
+
+
 def seed(layout: Layout) -> None:
-    """Register the staff, then the residents, once; pin the provider for the bridge."""
+    """Register the people of each ward, once; pin the wards for the bridge."""
     settings = layout.settings()
     database, _ = open_database(settings)
     migrate(database)
     database.close()
-    services = compose(settings, sandbox=True)[0]
-    now = services.clock.now()
-    write_enrolment(
-        layout.enrolment,
-        services.ward.issuer,
-        answer_uri(services),
-        services.keys.signer(KeyPurpose.REQUEST).public_jwk(),
-    )
-    _register_portal(services, layout)
-    marker = layout.folder / "seeded"
-    if not marker.exists():
-        with services.database.writing(services.ward.code) as unit:
-            one, two, three = (_link(services, card) for card in _cards(layout.staff, STAFF))
-            staff = counter.begin_staff(unit, services.vault, services.thresholds, (one, two, three), now)
-            for address, card in zip(RESIDENTS, _cards(layout.deck, tuple(RESIDENTS.values())), strict=True):
-                counter.register(
-                    unit,
-                    services.vault,
-                    services.thresholds,
-                    _link(services, card),
-                    staff=(staff[0], staff[1]),
-                    address_read_back=address,
-                    now=now,
-                )
-        marker.touch()
-    services.database.close()
+    wards = {services.ward.code: services for services in compose(settings, sandbox=True)}
+    write_enrolment(layout.enrolment, map(_pin, wards.values()))
+    _register_portal(wards[WARD], layout)
+    for services in wards.values():
+        if not _is_seeded(services):
+            _register_people(services, layout)
+        _close_writers(services)
+    wards[WARD].database.close()

@@ -149,8 +149,7 @@ class Town:
         return grant
 
 
-@pytest.fixture
-def town(
+def settle(
     services: Services,
     app: Any,
     mail: KeptMail,
@@ -158,6 +157,8 @@ def town(
     linked: Callable[[str], LinkedCard],
     cards: dict[str, VirtualCard],
 ) -> Town:
+    """Register the people of a ward at its counter."""
+
     def resident(name: str, address: str) -> Resident:
         with services.database.writing(services.ward.code) as unit:
             person = counter.register(
@@ -176,3 +177,15 @@ def town(
 
     hanako, yuki = resident("田中花子", "hanako@example.jp"), resident("田中由紀", "yuki@example.jp")
     return Town(hanako, yuki, services, mail)
+
+
+@pytest.fixture
+def town(
+    services: Services,
+    app: Any,
+    mail: KeptMail,
+    staff: tuple[PersonId, ...],
+    linked: Callable[[str], LinkedCard],
+    cards: dict[str, VirtualCard],
+) -> Town:
+    return settle(services, app, mail, staff, linked, cards)

@@ -1,35 +1,41 @@
-"""The tenant wall: whatever is of another ward answers exactly as what does not exist."""
+"""The tenant wall: whatever is of another ward answers exactly as what does not exist.
 
-import re
-import secrets
-from collections.abc import Callable, Iterator, Mapping
+The routes are those of the application's own table, the kinds those of `wall.kinds`, and what identifies
+something where is in `wall.walk`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.routing import BaseRoute, Host, Mount, Route, Router
+import sqlalchemy as sa
+from sqlmodel import SQLModel
 from starlette.testclient import TestClient
 
-from assurance import people
-from assurance.evidence import CardAuthentication
-from assurance.people import NewProof
-from assurance.person import Profile, new_id
+from assurance import counter
+from assurance.counter import LinkedCard
+from assurance.database import Database
 from assurance.wards import Ward, WardCode
-from card.dates import ward_day
-from idp import sessions
+from card.virtual.card import VirtualCard
 from idp.app import create_app
 from idp.keys import KeyPurpose, load_keys
 from idp.services import Services
 from idp.token.lookups import Lookups
 from idp.token.presented import AccessTokens
 from tests.conftest import NOW
-from tests.idp.conftest import CALLBACK, WardSystem, authorize, redeem, returned
-from tests.registered import registered
+from tests.delegation.conftest import Town, authority, cards, linked, settle, staff, thresholds, town
+from tests.idp.conftest import KeptMail, WardSystem
+from tests.idp.wall.asking import Answer, Everywhere, ask, difference, shape_of
+from tests.idp.wall.kinds import KINDS, one_of
+from tests.idp.wall.made_up import unknown_like
+from tests.idp.wall.routes import routes_of
+from tests.idp.wall.sides import Side, Value, side_of
+from tests.idp.wall.walk import WALK
 
-_RANDOM = re.compile(r"[A-Za-z0-9_-]{20,}(\.[A-Za-z0-9_-]+)*")
+__all__ = ["authority", "cards", "linked", "staff", "thresholds", "town"]
+
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
@@ -51,124 +57,103 @@ def app(services: Services, neighbour: Services) -> Any:
     return create_app([services, neighbour])
 
 
-def logged_in(services: Services, app: Any) -> TestClient:
-    """A browser in which a proven person is logged in."""
-    now = services.clock.now()
-    with services.database.writing(services.ward.code) as unit:
-        person = people.create_person(unit, services.vault, now)
-        profile = Profile("田中\u3000花子", date(1948, 5, 3), "2", "東京都渋谷区１－１")
-        people.record_proof(
-            unit, services.vault, services.thresholds, person, NewProof("counter_card", profile), now
-        )
-        request = Request({"type": "http", "headers": []})
-        shown = CardAuthentication(now, revocation_checked=True)
-        held = registered(unit, services.vault, person, shown)
-        _, cookie = sessions.begin(unit, services, request, person, held)
-    browser = TestClient(app, base_url=services.ward.origin, follow_redirects=False)
-    browser.cookies.set(cookie.name, cookie.value, domain=services.ward.rp_id)
-    return browser
-
-
-def flat(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
-    """Every method and path below some routes."""
-    for route in routes:
-        if isinstance(route, Host | Mount) and isinstance(route.app, FastAPI):
-            for path, operations in route.app.openapi()["paths"].items():
-                yield from ((method.upper(), path) for method in operations)
-        elif isinstance(route, Host | Mount) and isinstance(route.app, Router):
-            yield from flat(list(route.app.routes))
-        elif isinstance(route, Route):
-            yield from ((method, route.path) for method in (route.methods or ()) if method != "HEAD")
+@pytest.fixture
+def town_next_door(
+    neighbour: Services,
+    app: Any,
+    mail: KeptMail,
+    linked: Callable[[str], LinkedCard],
+    cards: dict[str, VirtualCard],
+) -> Town:
+    """The same people with the same cards."""
+    with neighbour.database.writing(neighbour.ward.code) as unit:
+        three = (linked("職員一郎"), linked("職員二郎"), linked("職員三郎"))
+        members = counter.begin_staff(unit, neighbour.vault, neighbour.thresholds, three, NOW)
+    return settle(neighbour, app, mail, members, linked, cards)
 
 
 @pytest.fixture
-def theirs(services: Services, app: Any, new_system: Callable[..., WardSystem]) -> Mapping[str, str]:
-    """One identifier of each kind, of the first ward."""
-    portal, browser = new_system("shibuya-portal"), logged_in(services, app)
-    form = {
-        "name": "田中由紀",
-        "address": "yuki@example.jp",
-        "procedure": ["kaigo.nintei.renew"],
-        "action": ["file"],
-        "last": (ward_day(services.clock.now()) + timedelta(days=30)).isoformat(),
-    }
-    proposed = browser.post("/grants/new", data=form, headers={"origin": services.ward.origin})
-    nobody = TestClient(app, base_url=services.ward.origin, follow_redirects=False)
-    begun = authorize(nobody, portal).headers["location"]
-    tokens = redeem(portal, returned(authorize(browser, portal))["code"]).json()
-    mail: Any = services.mailer
-    return {
-        "interaction": begun.rpartition("=")[2],
-        "grant": proposed.headers["location"].rpartition("/")[2],
-        "invitation": mail.sent[-1].body.rpartition("/invitations/")[2].split()[0],
-        "code": returned(authorize(browser, portal))["code"],
-        "access": tokens["access_token"],
-        "refresh": tokens["refresh_token"],
-        "identity": tokens["id_token"],
-        "client": "shibuya-portal",
-        "login": next(iter(browser.cookies.values())),
-    }
+def ours(town_next_door: Town, portal: WardSystem, app: Any) -> Iterator[Side]:
+    with TestClient(app) as loop:
+        side = side_of(town_next_door, loop, portal, "setagaya", town_next_door.services.ward.issuer)
+        side.grant("active")
+        side.number()
+        yield side
 
 
-NOBODYS_ID, NOBODYS_HANDLE = new_id(), secrets.token_urlsafe(32)
+@pytest.fixture
+def theirs(town: Town, portal: WardSystem, ours: Side) -> Mapping[str, Value]:
+    """One value of each kind, of the other ward, whose log is the longer one."""
+    side = side_of(town, ours.loop, portal, "shibuya", ours.shown_at)
+    made = {kind: one_of(side, kind) for kind in KINDS}
+    assert int(made["size"].text) > int(one_of(ours, "size").text)
+    return made
 
 
-def unknown_like(value: str) -> str:
-    """An identifier of the same shape that nobody has."""
-    if value == "shibuya-portal":
-        return "shibuya-nobody"
-    if value.count(".") == 2:
-        return f"{value[:-8]}{'A' * 8}"
-    return NOBODYS_ID if re.fullmatch(r"[0-9a-f]{32}", value) else NOBODYS_HANDLE
+@pytest.fixture
+def unknown(ours: Side, theirs: Mapping[str, Value]) -> Mapping[str, Value]:
+    return {kind: unknown_like(ours, kind, value) for kind, value in theirs.items()}
 
 
-FIELDS = (
-    "i", "challenge", "response", "id", "code", "token", "state", "grant", "proposal", "digits", "acting",
-    "refresh_token", "client_id", "id_token_hint", "container", "redirect_uri", "request",
-)  # fmt: skip
+def rows(database: Database, ward: Ward) -> Mapping[str, Sequence[object]]:
+    """Everything that is of a ward."""
+    with database.engine.connect() as connection:
+        return {
+            table.name: sorted(
+                map(repr, connection.execute(sa.select(table).where(table.c.ward == ward.code)))
+            )
+            for table in SQLModel.metadata.sorted_tables
+            if "ward" in table.c
+        }
 
 
-def send(browser: TestClient, ward: Ward, method: str, path: str, value: str) -> tuple[int, str, str]:
-    """Put a value wherever an identifier could stand; what is compared of the answer."""
-    filled = re.sub(r"\{[^}]+\}", value, path)
-    fields = dict.fromkeys(FIELDS, value) | {"redirect_uri": CALLBACK, "grant_type": "authorization_code"}
-    headers = {"origin": ward.origin, "authorization": f"Bearer {value}"}
-    for cookie in (f"__Host-dairi-{ward.code}-login2", f"__Host-dairi-{ward.code}-i-{value}"):
-        browser.cookies.set(cookie, value, domain=ward.rp_id)
-    if method == "GET":
-        answer = browser.get(filled, params=fields, headers=headers)
-    else:
-        answer = browser.request(method, filled, data=fields, headers=headers)
-    shown = [answer.headers.get("location", ""), answer.text]
-    location, body = (_RANDOM.sub("…", text.replace(value, "…")) for text in shown)
-    return answer.status_code, location, body
-
-
-def test_an_identifier_of_another_ward_answers_as_an_unknown_one(
-    app: Any, neighbour: Services, theirs: Mapping[str, str]
+def test_every_route_says_what_identifies_something_at_it(
+    app: Any, services: Services, neighbour: Services
 ) -> None:
-    routes = sorted(set(flat(list(app.routes))))
-    assert len(routes) > 40
-    browser = logged_in(neighbour, app)
-    mine = dict(browser.cookies)
-    for method, path in routes:
-        if path in {"/logout", "/end-session", "/end-session/confirm"} or path.startswith("/health/"):
-            continue  # these end the login that the others need, or belong to no ward
-        unknown = [unknown_like(value) for value in theirs.values()]
-        answers = {}
-        for shown in {*theirs.values(), *unknown}:
-            browser.cookies.clear()
-            for name, cookie in mine.items():
-                browser.cookies.set(name, cookie, domain=neighbour.ward.rp_id)
-            answers[shown] = send(browser, neighbour.ward, method, path, shown)
-        for (kind, value), nobodys in zip(theirs.items(), unknown, strict=True):
-            assert answers[value] == answers[nobodys], (method, path, kind)
-            assert answers[value][0] < 500, (method, path, kind)
+    """A new route gets its line in `WALK`, in which every part of its path has a kind."""
+    for served in (services, neighbour):
+        assert routes_of(app, served.ward.origin.partition("://")[2]) == set(WALK)
+    for route, entries in WALK.items():
+        for part in route.split("{")[1:]:
+            assert all(part.partition("}")[0] in entry.places for entry in entries), route
 
 
-def test_a_login_of_another_ward_is_no_login(app: Any, services: Services, neighbour: Services) -> None:
-    secret = next(iter(logged_in(services, app).cookies.values()))
-    name = next(iter(logged_in(neighbour, app).cookies.keys()))
-    browser = TestClient(app, base_url=neighbour.ward.origin, follow_redirects=False)
-    browser.cookies.set(name, secret, domain=neighbour.ward.rp_id)
-    assert browser.get("/account").headers["location"].startswith("/login?i=")
+def test_in_every_place_what_is_of_another_ward_answers_as_what_nobody_has(
+    ours: Side, theirs: Mapping[str, Value], unknown: Mapping[str, Value], services: Services
+) -> None:
+    """And one's own does not, so that the place is one that is looked at."""
+    before, wrong, also = rows(services.database, services.ward), list[object](), services.ward.code
+    for route, entries in WALK.items():
+        for entry in entries:
+            nobodys: dict[str, Sequence[Answer]] = {}
+            for place, kinds in entry.every_place.items():
+                for kind in kinds:
+                    shown = ask(ours, route, entry, place, theirs[kind], also)
+                    nobodys[place] = ask(ours, route, entry, place, unknown[kind], also)
+                    if found := difference(shown, nobodys[place]):
+                        wrong.append((route, place, kind, found))
+            own = ask(ours, route, entry)
+            dead = [place for place in nobodys.keys() - entry.alike if nobodys[place] == own]
+            wrong += [(route, place, "one's own is answered as nobody's") for place in dead]
+            ours.spend(entry.spends)
+    assert wrong == []
+    assert rows(services.database, services.ward) == before
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_everywhere_at_once_it_answers_so_too(
+    ours: Side, theirs: Mapping[str, Value], unknown: Mapping[str, Value], services: Services
+) -> None:
+    """Every route with every kind, in places of which nobody thought; what they read is the same on both."""
+    before, wrong = rows(services.database, services.ward), list[object]()
+    for route, entries in WALK.items():
+        ask_everywhere = Everywhere(ours, route, entries[0], services.ward.code)
+        nobodys: dict[tuple[object, ...], Sequence[Answer]] = {}
+        for kind, value in theirs.items():
+            shown, shape = ask_everywhere(value), shape_of(value)
+            if shape not in nobodys:
+                nobodys[shape] = ask_everywhere(unknown[kind])
+            if found := difference(shown, nobodys[shape]):
+                wrong.append((route, kind, found))
+    assert wrong == []
+    assert rows(services.database, services.ward) == before

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from assurance.sealed import MasterKeys
-from card.bridge.enrolment import write_enrolment
+from card.bridge.enrolment import Pin, write_enrolment
 from card.jose import SoftwareSigner
 from card.test_authority import Holder, TestAuthority
 from card.virtual.store import save_card
@@ -94,7 +94,8 @@ def test_the_bridge_shows_its_page_without_the_service(install: Install, tmp_pat
     )
     enrolment = tmp_path / "enrolment.json"
     key = SoftwareSigner.generate().public_jwk()
-    write_enrolment(enrolment, "https://shibuya.id.example", "https://shibuya.id.example/card/answer", key)
+    issuer = "https://shibuya.id.example"
+    write_enrolment(enrolment, [Pin(issuer, f"{issuer}/card/answer", key)])
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
     command = [
