@@ -70,13 +70,8 @@ class Layout:
 
     @property
     def deck(self) -> Path:
-        """The residents' cards."""
+        """Everyone's cards."""
         return self.folder / "cards"
-
-    @property
-    def staff(self) -> Path:
-        """The staff's cards, which the seed alone uses."""
-        return self.folder / "staff"
 
     @property
     def enrolment(self) -> Path:

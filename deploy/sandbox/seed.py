@@ -2,8 +2,8 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Final
 
 from sqlmodel import select
@@ -39,22 +39,36 @@ STAFF: Final = tuple(
     Holder(name, date(1980, 4, day), "1", "東京都渋谷区神南１番１号")
     for day, name in enumerate(("職員\u3000一郎", "職員\u3000二郎", "職員\u3000三郎"), 1)
 )
-RESIDENTS: Final = {
-    "hanako@example.jp": Holder("田中\u3000花子", date(1948, 5, 3), "2", _HOME),
-    "yuki@example.jp": Holder("田中\u3000由紀", date(1975, 9, 12), "2", _HOME),
-}
-KNOWN_IN: Final[Mapping[WardCode, tuple[str, ...]]] = {
-    WARD: tuple(RESIDENTS),
-    NEIGHBOUR: ("hanako@example.jp",),  # the same card and address, and yet another person there
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A resident of the sandbox.
+
+    :param address: read back at the counter; none for who has no mailbox.
+    """
+
+    holder: Holder
+    address: str | None
+    wards: tuple[WardCode, ...] = (WARD,)
+
+
+RESIDENTS: Final = (
+    # Known in both wards by the same card and address, and yet another person in each.
+    Resident(Holder("田中\u3000花子", date(1948, 5, 3), "2", _HOME), "hanako@example.jp", (WARD, NEIGHBOUR)),
+    Resident(Holder("田中\u3000由紀", date(1975, 9, 12), "2", _HOME), "yuki@example.jp"),
+    Resident(Holder("鈴木\u3000一郎", date(1944, 2, 29), "1", "東京都渋谷区本町２番２号"), None),
+    Resident(Holder("桜井\u3000道子", date(1968, 3, 28), "2", _HOME), "sakurai@example.jp"),
+    Resident(Holder("佐藤\u3000健", date(1985, 7, 7), "1", _HOME), "sato@example.jp"),
+    Resident(Holder("森\u3000緑", date(1990, 11, 3), "2", _HOME), "mori@example.jp"),
+)
 
 
 def _make_cards(authority: TestAuthority, layout: Layout, now: datetime) -> None:
-    for folder, holders in ((layout.staff, STAFF), (layout.deck, tuple(RESIDENTS.values()))):
-        for number, holder in enumerate(holders, 1):
-            save_card(
-                authority.issue_card(holder, now, pin=PIN, password=PASSWORD), folder / f"{number}.json"
-            )
+    holders = (*(resident.holder for resident in RESIDENTS), *STAFF)
+    for number, holder in enumerate(holders, 1):
+        card = authority.issue_card(holder, now, pin=PIN, password=PASSWORD)
+        save_card(card, layout.deck / f"{number:02d}.json")
 
 
 def prepare_folder(layout: Layout) -> TestAuthority:
@@ -98,9 +112,8 @@ def _link(services: Services, card: VirtualCard) -> LinkedCard:
     return LinkedCard(authentication, signature)
 
 
-def _cards(folder: Path, holders: tuple[Holder, ...]) -> list[VirtualCard]:
-    deck = load_deck(folder)
-    return [deck[holder.name.replace("\u3000", "")] for holder in holders]
+def _card(deck: Mapping[str, VirtualCard], holder: Holder) -> VirtualCard:
+    return deck[holder.name.replace("\u3000", "")]
 
 
 def _register_portal(services: Services, layout: Layout) -> None:
@@ -138,19 +151,19 @@ def _is_seeded(services: Services) -> bool:
 
 def _register_people(services: Services, layout: Layout) -> None:
     """Register the staff of a ward, then its residents, in one unit: all of them or none."""
-    addresses, now = KNOWN_IN[services.ward.code], services.clock.now()
-    residents = _cards(layout.deck, tuple(RESIDENTS[address] for address in addresses))
+    residents = [resident for resident in RESIDENTS if services.ward.code in resident.wards]
+    deck, now = load_deck(layout.deck), services.clock.now()
     with services.database.writing(services.ward.code) as unit:
-        one, two, three = (_link(services, card) for card in _cards(layout.staff, STAFF))
+        one, two, three = (_link(services, _card(deck, holder)) for holder in STAFF)
         staff = counter.begin_staff(unit, services.vault, services.thresholds, (one, two, three), now)
-        for address, card in zip(addresses, residents, strict=True):
+        for resident in residents:
             counter.register(
                 unit,
                 services.vault,
                 services.thresholds,
-                _link(services, card),
+                _link(services, _card(deck, resident.holder)),
                 staff=(staff[0], staff[1]),
-                address_read_back=address,
+                address_read_back=resident.address,
                 now=now,
             )
 
