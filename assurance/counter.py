@@ -117,6 +117,7 @@ def begin_staff(
     if len(set(members)) != len(cards):
         raise Fault("counter.staff")
     for member in members:
-        unit.session.add(RoleRow(ward=unit.ward, person=member, role=Role.STAFF, since=now))
+        for role in (Role.STAFF, Role.ADMIN):
+            unit.session.add(RoleRow(ward=unit.ward, person=member, role=role, since=now))
     unit.session.flush()
     return members

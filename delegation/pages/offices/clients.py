@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from fastapi import APIRouter
 from sqlmodel import Session
@@ -29,7 +29,7 @@ class ClientView:
     grant: str
     principal: str
     state: CurrentState
-    last: str
+    last: date
     acting: str
     next: str
     next_from: datetime | None
@@ -45,7 +45,7 @@ def client_views(session: Session, parts: Parts, rows: Sequence[GrantRow]) -> li
                 row.id,
                 name_of(session, parts, row.principal),
                 registry.state_now(session, row, now),
-                row.last,
+                date.fromisoformat(row.last),
                 name_of(session, parts, registry.delegate_of(session, row, now)),
                 "" if coming is None else name_of(session, parts, coming.person),
                 None if coming is None else coming.works_from,

@@ -138,7 +138,10 @@ def test_a_hand_over_works_a_day_after_its_notice_without_a_new_signature(
 ) -> None:
     hanako, grant = office.town.hanako, office.active(office.town.hanako)
     before = len(office.town.mail.sent)
+    assert "田中\u3000花子さんの新しい担当者" in office.admin.get(f"/offices/{office.id}").text
+    assert "新しい担当者" not in office.sato.get(f"/offices/{office.id}").text
     assert office.hand_over(grant, office.mori).status_code == 303
+    assert "森\u3000緑さんが担当者になります" in office.sato.get(f"/offices/{office.id}").text
     (notice,) = office.town.mail.sent[before:]
     assert (notice.to, f"/grants/{grant}" in notice.body) == (hanako.address, True)
     assert "森\u3000緑さんが担当者になります" in hanako.get(f"/grants/{grant}").text
