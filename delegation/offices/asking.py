@@ -123,10 +123,15 @@ class Asked:
 
 
 def asks_of_office(session: Session, parts: Parts, office: str) -> Sequence[AskRow]:
-    """What an office asked that is still open: answered or not, nothing tells."""
+    """What an office asked and has no yes to: declined, unread or for nobody, nothing tells."""
     return session.exec(
         select(AskRow)
-        .where(AskRow.ward == parts.ward.code, AskRow.office == office, AskRow.open_until > parts.clock.now())
+        .where(
+            AskRow.ward == parts.ward.code,
+            AskRow.office == office,
+            AskRow.open_until > parts.clock.now(),
+            col(AskRow.grant).is_(None),
+        )
         .order_by(col(AskRow.asked_at).desc())
     ).all()
 

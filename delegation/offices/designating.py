@@ -101,6 +101,8 @@ def hand_over(
     member = unit.session.get(MembershipRow, (unit.ward, membership)) if "\x00" not in membership else None
     if member is None or member.office != office or not members.counts(unit.session, member, now):
         raise Fault("office.member_unknown")
+    if not members.typed_of(parts, member)["number"]:
+        raise Fault("office.no_care_manager")
     if row.state != GrantState.ACTIVE or to_come(unit.session, row, now) is not None:
         raise Fault("grant.not_now")
     if member.person in {row.principal, registry.delegate_of(unit.session, row, now)}:

@@ -31,6 +31,7 @@ class ClientView:
     state: CurrentState
     last: date
     acting: str
+    acting_person: str | None
     next: str
     next_from: datetime | None
 
@@ -39,14 +40,15 @@ def client_views(session: Session, parts: Parts, rows: Sequence[GrantRow]) -> li
     """The principals of an office."""
     now, found = parts.clock.now(), list[ClientView]()
     for row in rows:
-        coming = designating.to_come(session, row, now)
+        coming, acting = designating.to_come(session, row, now), registry.delegate_of(session, row, now)
         found.append(
             ClientView(
                 row.id,
                 name_of(session, parts, row.principal),
                 registry.state_now(session, row, now),
                 date.fromisoformat(row.last),
-                name_of(session, parts, registry.delegate_of(session, row, now)),
+                name_of(session, parts, acting),
+                acting,
                 "" if coming is None else name_of(session, parts, coming.person),
                 None if coming is None else coming.works_from,
             )

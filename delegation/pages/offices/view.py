@@ -24,6 +24,7 @@ class MemberView:
     """
 
     id: str
+    person: str | None
     name: str
     number: str
     administrator: bool
@@ -46,7 +47,9 @@ def member_view(session: Session, parts: Parts, row: MembershipRow) -> MemberVie
         state = "unchecked"
     else:
         state = "works" if members.counts(session, row, parts.clock.now()) else "lapsed"
-    return MemberView(row.id, typed["name"], typed["number"], row.administrator, state, row.attested_until)
+    return MemberView(
+        row.id, row.person, typed["name"], typed["number"], row.administrator, state, row.attested_until
+    )
 
 
 def member_views(session: Session, parts: Parts, office: str) -> Sequence[MemberView]:

@@ -195,7 +195,7 @@ def test_a_principal_is_handed_to_a_member_who_counts_and_not_twice_at_once(offi
     assert office.hand_over(grant, office.town.yuki).status_code == 404
     assert office.hand_over("0" * 32, office.mori).status_code == 404
     assert office.hand_over(grant, office.mori).status_code == 303
-    assert office.hand_over(grant, office.admin).status_code == 400
+    assert office.hand_over(grant, office.admin).status_code == 403
     assert hanako.get(f"/grants/{grant}").status_code == 200
 
 
