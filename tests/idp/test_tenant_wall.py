@@ -19,8 +19,10 @@ from assurance.people import NewProof
 from assurance.person import Profile, new_id
 from assurance.wards import Ward, WardCode
 from card.dates import ward_day
+from card.jose import unverified_claims
 from idp import sessions
 from idp.app import create_app
+from idp.clients import register_client
 from idp.keys import KeyPurpose, load_keys
 from idp.services import Services
 from idp.token.lookups import Lookups
@@ -172,3 +174,35 @@ def test_a_login_of_another_ward_is_no_login(app: Any, services: Services, neigh
     browser = TestClient(app, base_url=neighbour.ward.origin, follow_redirects=False)
     browser.cookies.set(name, secret, domain=neighbour.ward.rp_id)
     assert browser.get("/account").headers["location"].startswith("/login?i=")
+
+
+def test_a_token_that_its_own_ward_just_verified_is_none_elsewhere(
+    app: Any, services: Services, neighbour: Services, new_system: Callable[..., WardSystem]
+) -> None:
+    portal, browser = new_system("portal"), logged_in(services, app)
+    with services.database.writing(neighbour.ward.code) as unit:
+        register_client(unit, portal.client, services.clock.now())  # by the same name, audience and key
+    theirs = WardSystem(
+        portal.client, portal.signer, neighbour, TestClient(app, base_url=neighbour.ward.origin)
+    )
+    own = redeem(portal, returned(authorize(browser, portal))["code"]).json()["access_token"]
+    form = {"grant_type": "client_credentials", "scope": "decide"}
+    sub = unverified_claims(own)["sub"]
+    asked = {
+        "subject": {"type": "person", "id": sub},
+        "action": {"name": "file"},
+        "resource": {
+            "type": "procedure", "id": "kaigo.nintei.renew", "properties": {"principal": sub}
+        },
+        "context": {"token": own},
+    }  # fmt: skip
+    decided = []
+    for system in (portal, theirs):
+        bearer = {"authorization": f"Bearer {system.post('/token', form).json()['access_token']}"}
+        decided.append(system.http.post("/access/v1/evaluation", json=asked, headers=bearer).json())
+        other = theirs if system is portal else portal
+        assert other.http.post("/access/v1/evaluation", json=asked, headers=bearer).status_code == 401
+    assert [answer["decision"] for answer in decided] == [True, False]
+    assert decided[1]["context"]["reason"] == "token_required"
+    assert portal.post("/introspect", {"token": own}).json()["active"] is True
+    assert theirs.post("/introspect", {"token": own}).json() == {"active": False}
