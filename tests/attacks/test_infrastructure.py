@@ -32,7 +32,7 @@ from delegation.audit.recorder import AuditRecorder
 from assurance import people
 from tests.conftest import NOW
 url, key, ward = sys.argv[1], Path(sys.argv[2]), WardCode(sys.argv[3])
-vault = Vault(MasterKeys.load(key))
+vault = Vault(MasterKeys.from_file(key))
 database = Database(url, AuditRecorder(vault))
 while True:
     with database.writing(ward) as unit:

@@ -32,7 +32,7 @@ def spelled_out(ids: str) -> list[str]:
 
 
 @functools.cache
-def tests_in(file: str) -> frozenset[str]:
+def functions_in(file: str) -> frozenset[str]:
     """The test functions that stand at the top of a file."""
     path = ROOT / file
     if not path.is_file():
@@ -70,4 +70,4 @@ def test_an_attack_is_tried_or_said_to_come_later_and_why(id_: str) -> None:
         assert len(entry["tests"]) == len(set(entry["tests"]))
         for test in entry["tests"]:
             file, _, function = test.partition("::")
-            assert function in tests_in(file), test
+            assert function in functions_in(file), test
