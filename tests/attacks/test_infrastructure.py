@@ -121,7 +121,6 @@ SECOND = f"GET /health/live HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
         "Transfer-Encoding: xchunked",
         "Transfer-Encoding : chunked",
         "Transfer-Encoding: chunked, identity",
-        "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
         f"Content-Length: +{len(BODY)}",
         f"Content-Length: 0x{len(BODY):x}",
         f"Content-Length: -{len(BODY)}",
