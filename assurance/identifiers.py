@@ -37,10 +37,13 @@ _ADDRESSES: Final = (IdentifierKind.EMAIL, IdentifierKind.EMAIL_OF_PROTECTED)
 def normalise_address(text: str) -> str:
     """Help a typed address: full-width characters and spaces around it are forgiven (RFC 5321 §4.1.2).
 
+    An encoded word (RFC 2047 §2) in it would be decoded on the way: any number of spellings of one mailbox,
+    each with a budget of its own.
+
     :raises Fault: `email.shape` when it still is none.
     """
     address = narrowed(text).strip()
-    if len(address) > 254 or _ADDRESS.match(address) is None:
+    if len(address) > 254 or _ADDRESS.match(address) is None or "=?" in address:
         raise Fault("email.shape")
     local, _, domain = address.rpartition("@")
     return f"{local}@{domain.lower()}"

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from sqlmodel import Session, col, delete, select
 from webauthn import (
     generate_authentication_options,
@@ -23,8 +26,11 @@ from webauthn.helpers import (
     decode_credential_public_key,
     decoded_public_key_to_cryptography,
     parse_authentication_credential_json,
+    parse_cbor,
     parse_registration_credential_json,
 )
+from webauthn.helpers.cose import COSEAlgorithmIdentifier
+from webauthn.helpers.exceptions import InvalidCBORData
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
     CredentialDeviceType,
@@ -49,6 +55,12 @@ from card.jose import b64url_encode
 _LIFETIME: Final = timedelta(minutes=5)
 _LONGEST_ID: Final = 1023
 """Octets of a credential id (WebAuthn L3 §7.1); what is longer would not fit the table's index."""
+_KEYS: Final[dict[int, type]] = {
+    COSEAlgorithmIdentifier.EDDSA: Ed25519PublicKey,
+    COSEAlgorithmIdentifier.ECDSA_SHA_256: EllipticCurvePublicKey,
+    COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256: RSAPublicKey,
+}
+"""The key of each algorithm that `registration_options` offers."""
 _REGISTER: Final = "passkey-registration"
 _AUTHENTICATE: Final = "passkey-authentication"
 
@@ -183,8 +195,8 @@ def register(
             expected_origin=ward.origin,
             require_user_verification=True,
         )
-        # A key that verifies nothing would pass for a way in, and keep the real ones from being the last.
-        decoded_public_key_to_cryptography(decode_credential_public_key(verified.credential_public_key))
+        _refuse_what_verifies_nothing(verified.credential_public_key)
+        _refuse_octets_after(verified.attestation_object)
     except Exception as error:
         raise unit.costly(Fault("passkey.registration_refused")) from error
     if len(verified.credential_id) > _LONGEST_ID:
@@ -209,6 +221,23 @@ def register(
     unit.session.flush()
     unit.record(Event(EventName.PASSKEY_ADDED, ward.code, now, {login.person: {}}))
     return id_
+
+
+def _refuse_what_verifies_nothing(public_key: bytes) -> None:
+    """Raise for a key that could never log in: it would pass for a way in, and let the last real one go."""
+    decoded = decode_credential_public_key(public_key)
+    key = decoded_public_key_to_cryptography(decoded)
+    if not isinstance(key, _KEYS.get(decoded.alg, ())):
+        raise ValueError("a key under the number of another algorithm")
+
+
+def _refuse_octets_after(item: bytes) -> None:
+    """Raise if a shorter beginning is a whole CBOR item already (RFC 8949 §5.3.1)."""
+    try:
+        parse_cbor(item[:-1])
+    except InvalidCBORData:
+        return
+    raise ValueError("octets after a CBOR item")
 
 
 def authentication_options(

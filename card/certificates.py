@@ -32,6 +32,12 @@ TEST_AUTHENTICATION_POLICY: Final = x509.ObjectIdentifier("1.2.392.200149.8.5.1.
 ATTRIBUTE: Final = "1.2.392.200149.8.5.5."
 _BIRTH_DATE: Final = re.compile(r"([0-5]?)([0-9]{4})([0-9]{2})([0-9]{2})\Z")
 _LONGEST_SERIAL: Final = 2**160
+_POWERS: Final = {
+    prime: {pow(65537, exponent, prime) for exponent in range(prime)}
+    for prime in range(3, 168)
+    if all(prime % smaller for smaller in range(2, prime))
+}
+"""The powers of 65537 by the small primes."""
 _UNREADABLE: Final = (
     ValueError,
     x509.DuplicateExtension,
@@ -219,15 +225,22 @@ def read_certificate(der: bytes) -> JpkiCertificate:
     )
 
 
+def _is_of_a_broken_chip(modulus: int) -> bool:
+    """Whether its rest by every small prime is a power of 65537 (CVE-2017-15361)."""
+    return all(modulus % prime in powers for prime, powers in _POWERS.items())
+
+
 def signing_key(certificate: x509.Certificate) -> tuple[CardPublicKey, str]:
     """The certificate's key and the one algorithm it signs with (RFC 7518 §3.1).
 
     RSA-2048 with e = 65537 is on today's cards, P-384 on those of the next generation.
 
-    :raises CardRejected: `card.path` for any other key.
+    :raises CardRejected: `card.path` for any other key, and for one that a broken chip made.
     """
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size == 2048 and key.public_numbers().e == 65537:
+        if _is_of_a_broken_chip(key.public_numbers().n):
+            raise CardRejected("card.path")
         return key, "RS256"
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1):
         return key, "ES384"

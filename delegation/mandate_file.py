@@ -3,7 +3,6 @@
 import hashlib
 import json
 from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,14 +80,16 @@ def verify(
     """
     try:
         return _verify(document, trust, archive, log_keys)
-    except (KeyError, TypeError, Base64Error, RecursionError) as error:
-        raise MandateRefused("this is no mandate file") from error
+    except MandateRefused:
+        raise
     except Fault as fault:
         raise MandateRefused(f"the card's signature does not count ({fault.code})") from fault
     except TokenRejected as error:
         raise MandateRefused(f"the verification record does not count ({error.code})") from error
     except CheckpointRefused as error:
         raise MandateRefused(f"the checkpoint does not count: {error}") from error
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise MandateRefused("this is no mandate file") from error
 
 
 def _verify(

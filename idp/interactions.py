@@ -119,7 +119,7 @@ def open_interaction(
         for what it needs anew.
     """
     id_, secret, now = new_id(), new_handle(), services.clock.now()
-    back = return_to.replace("{i}", id_)
+    back = return_to.replace("{i}", id_).replace("\0", "")  # which PostgreSQL keeps in no text
     row = InteractionRow(
         ward=unit.ward,
         id=id_,

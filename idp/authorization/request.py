@@ -121,6 +121,17 @@ def single(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     return values
 
 
+def of_form(request: Request, body: str) -> dict[str, str]:
+    """The parameters of a form; one that stands in the address as well is repeated too.
+
+    :raises Fault: `request.repeated`.
+    """
+    values = single(parse_qsl(body, keep_blank_values=True))
+    if not request.query_params.keys().isdisjoint(values):
+        raise Fault("request.repeated")
+    return values
+
+
 async def read_parameters(request: Request) -> dict[str, str]:
     """The parameters of an endpoint that clients send browsers to, by GET or POST.
 
@@ -128,7 +139,7 @@ async def read_parameters(request: Request) -> dict[str, str]:
     """
     if request.method == "POST":
         body = await read_body(request)
-        return single(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        return of_form(request, body.decode("utf-8", "replace"))
     return single(request.query_params.multi_items())
 
 

@@ -57,16 +57,20 @@ def _basic(header: str) -> Claimed:
     return Claimed(unquote_plus(id_), unquote_plus(secret)) if colon else Claimed()
 
 
-def read_claimed(form: Mapping[str, str], header: str | None) -> Claimed:
-    """Read whom a request says that it comes from.
+def shows_two(form: Mapping[str, str], header: str | None) -> bool:
+    """Whether a request authenticates in more than one way, which makes it malformed (RFC 6749 §5.2).
 
-    Someone who shows two credentials at once, or names another in the form, is nobody (RFC 6749 §2.3).
+    :param header: its `Authorization`.
+    """
+    return (header is not None) + ("client_assertion" in form) + ("client_secret" in form) > 1
+
+
+def read_claimed(form: Mapping[str, str], header: str | None) -> Claimed:
+    """Read whom a request says that it comes from; who names another in the form is nobody (RFC 6749 §2.3).
 
     :param header: its `Authorization`.
     """
     assertion = form.get("client_assertion")
-    if header is not None and assertion is not None:
-        return Claimed()
     claimed = _basic(header or "")
     if assertion is not None:
         claims = _unverified(assertion)
@@ -103,7 +107,7 @@ def verify_assertion(
     expires = datetime.fromtimestamp(float(claims["exp"]), UTC)
     if claims["sub"] != client.client_id or expires > now + _LONGEST_ASSERTION:
         return None
-    if not isinstance(claims["jti"], str):
+    if not isinstance(claims["jti"], str) or not claims["jti"]:
         return None
     values = {
         "ward": services.ward.code,

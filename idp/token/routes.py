@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,11 +14,11 @@ from assurance.events import EventName
 from assurance.person import PersonId
 from card.faults import Fault
 from card.pages.forms import bearer, read_body
-from idp.authorization.request import single
+from idp.authorization.request import of_form
 from idp.clients import Client
 from idp.services import Services
 from idp.token.claims import claims_about
-from idp.token.client_authentication import read_claimed
+from idp.token.client_authentication import read_claimed, shows_two
 from idp.token.lookups import Kind, Known
 from idp.token.mint import login_claims
 from idp.token.plan import Loaded, Plan
@@ -39,13 +38,15 @@ Judge = Callable[[Plan, Client, Loaded, Claims | None, Standing | None], Answer]
 
 
 async def _form(request: Request) -> dict[str, str] | None:
+    """The form; None for one that is malformed (RFC 6749 §5.2)."""
     try:
         body = await read_body(request)
         if b"\x00" in body or b"%00" in body:
             return None
-        return single(parse_qsl(body.decode("utf-8"), keep_blank_values=True))
+        form = of_form(request, body.decode("utf-8"))
     except (Fault, UnicodeDecodeError):
         return None
+    return None if shows_two(form, request.headers.get("authorization")) else form
 
 
 def _json(status: int, body: str) -> Response:

@@ -54,7 +54,8 @@ class Authenticator:
         hashed = hashlib.sha256((self.rp_id or rp_id).encode()).digest()
         return hashed + bytes([flags]) + self.sign_count.to_bytes(4, "big")
 
-    def _public_key(self) -> object:
+    def public_key(self) -> dict[int, object]:
+        """The key as COSE has it."""
         numbers = self.key.public_key().public_numbers()
         x, y = (number.to_bytes(32, "big") for number in (numbers.x, numbers.y))
         return {1: 2, 3: -7, -1: 1, -2: x, -3: y}
@@ -68,7 +69,7 @@ class Authenticator:
         """`navigator.credentials.create()`, as JSON."""
         asked = json.loads(options)
         self.user_handle = b64url_decode(asked["user"]["id"])
-        key = cbor2.dumps(self.cose if self.cose is not None else self._public_key())
+        key = cbor2.dumps(self.cose if self.cose is not None else self.public_key())
         size = len(self.credential_id).to_bytes(2, "big")
         attested = bytes(16) + size + self.credential_id + key
         data = self._authenticator_data(asked["rp"]["id"], self.flags | AT) + attested

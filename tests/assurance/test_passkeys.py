@@ -26,7 +26,7 @@ from assurance.sealed import Vault
 from assurance.thresholds import Thresholds
 from assurance.wards import Ward
 from card.faults import Fault
-from card.jose import b64url_encode
+from card.jose import b64url_decode, b64url_encode
 from tests.assurance.authenticator import BE, BOUND, BS, SYNCED, UP, UV, Authenticator
 from tests.conftest import NOW, FixedClock
 
@@ -169,6 +169,7 @@ MISBEHAVING: dict[str, dict[str, object]] = {
     "user_not_present": {"flags": UV | BE | BS},
     "backed_up_though_never_eligible": {"flags": BOUND | BS},
     "wrong_origin": {"origin": "https://shibuya.id.example.evil.example"},
+    "origin_without_tls": {"origin": "http://shibuya.id.example"},
     "origin_of_another_port": {"origin": "https://shibuya.id.example:8443"},
     "wrong_rp_id": {"rp_id": "id.example"},
     "in_a_foreign_frame": {"client_data": {"crossOrigin": True}},
@@ -312,6 +313,36 @@ def test_rfc9052_7_a_crafted_public_key_is_refused_and_spends_the_challenge(
     crafted = device.but(cose=cose).create(options)
     assert refused(lambda: desk.add(hanako, challenge, crafted)) == "passkey.registration_refused"
     assert refused(lambda: desk.add(hanako, challenge, device.create(options))) == "challenge.gone"
+
+
+@pytest.mark.parametrize("alg", [-8, -35, -37, -47, -257, -65535, 5, 0])
+def test_rfc9053_2_a_key_under_another_algorithms_number_is_refused(
+    desk: Desk, hanako: Login, device: Authenticator, alg: int
+) -> None:
+    """EdDSA, ES384, PS256, ES256K, RS256, RS1 and HS256 with an EC key, and none."""
+    crafted = device.but(cose={**device.public_key(), 3: alg})
+    assert refused(lambda: desk.register(hanako, crafted)) == "passkey.registration_refused"
+
+
+@pytest.mark.parametrize("where", ["clientDataJSON", "attestationObject"])
+def test_rfc8949_5_3_1_octets_after_what_was_attested_are_refused(
+    desk: Desk, hanako: Login, device: Authenticator, where: str
+) -> None:
+    challenge, options = desk.ask_to_add(hanako)
+    created = json.loads(device.create(options))
+    created["response"][where] = b64url_encode(b64url_decode(created["response"][where]) + b"\xa0")
+    assert refused(lambda: desk.add(hanako, challenge, json.dumps(created))) == "passkey.registration_refused"
+
+
+def test_octets_after_what_an_authenticator_signed_are_refused(
+    desk: Desk, hanako: Login, device: Authenticator
+) -> None:
+    desk.register(hanako, device)
+    challenge, options = desk.ask_to_log_in()
+    shown = json.loads(device.get(options))
+    data = b64url_decode(shown["response"]["authenticatorData"])
+    shown["response"]["authenticatorData"] = b64url_encode(data + b"\xa0")
+    assert refused(lambda: desk.show(challenge, json.dumps(shown))) == "passkey.refused"
 
 
 CBOR = st.recursive(

@@ -2,11 +2,12 @@
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from card.bridge.app import Bridge, create_bridge
 from card.virtual.card import VirtualCard
 from card.virtual.deck import InProcessReader, LocalDeck
-from tests.bridge.conftest import ADDRESS, OURS, Person, asked
+from tests.bridge.conftest import ADDRESS, ISSUER, OURS, Person, asked
 from tests.conftest import FixedClock
 
 PATHS = ("/", "/request", "/ask", "/static/dairi.css", "/static/nothing.js", "/favicon.ico", "/sign", "/none")
@@ -97,3 +98,23 @@ def test_the_pin_page_posts_to_the_bridge_alone(person: Person) -> None:
     assert "form-action 'self'" in page.headers["content-security-policy"]
     onward = person.type(person.arrive(asked(request_id="another")), "1234")
     assert "form-action" not in onward.headers["content-security-policy"]
+
+
+def test_fetch_standard_no_page_elsewhere_reads_what_the_bridge_says(person: Person) -> None:
+    """No CORS, with whatever is asked for beforehand; what a page elsewhere sends is refused besides."""
+    asking = {"origin": ISSUER, "access-control-request-method": "POST",
+              "access-control-request-private-network": "true"}  # fmt: skip
+    for path in PATHS:
+        answers = [person.http.options(path, headers=asking), person.http.get(path, headers=OURS)]
+        answers.append(person.http.get(path, headers={"origin": ISSUER}))
+        for answer in answers:
+            assert not [name for name in answer.headers if name.startswith("access-control-")], path
+        assert answers[0].status_code in {403, 404, 405}
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": "https://evil.example"}, {"origin": ISSUER}, OURS])
+def test_rfc6455_4_2_2_the_bridge_opens_no_web_socket(person: Person, headers: dict[str, str]) -> None:
+    """RFC 6455 knows no same-origin rule, so what opens none needs none."""
+    for path in PATHS:
+        with pytest.raises(WebSocketDisconnect), person.http.websocket_connect(path, headers=headers):
+            pass

@@ -72,6 +72,26 @@ def test_the_bridge_as_served_lets_its_own_user_in(served: str) -> None:
     assert httpx2.get(served).status_code == 200
 
 
+def test_the_bridge_listens_on_one_address_of_this_machine_alone(served: str) -> None:
+    port = int(served.rpartition(":")[2])
+    own = {found[4][0] for found in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    for address in {"127.0.0.2", *own} - {"127.0.0.1"}:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address, port), timeout=5)
+    with pytest.raises(OSError, match=r"refused|unavailable|assign"):
+        socket.create_connection(("::1", port), timeout=5)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:{port}"])
+def test_the_bridge_as_served_upgrades_no_connection(served: str, origin: str) -> None:
+    port = served.rpartition(":")[2]
+    asking = {
+        "connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
+        "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==", "origin": origin.format(port=port),
+    }  # fmt: skip
+    assert httpx2.get(served, headers=asking).status_code in {200, 400, 403, 404, 426}
+
+
 def test_a_forwarding_header_names_no_other_peer(served: str) -> None:
     for forged in ("127.0.0.1:1", "127.0.0.9"):
         assert httpx2.get(served, headers={"x-forwarded-for": forged}).status_code == 200

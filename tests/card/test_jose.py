@@ -204,3 +204,27 @@ def test_rfc7515_7_2_2_a_flattened_jws_has_exactly_four_members() -> None:
     ):
         with pytest.raises(ValueError, match=r"exactly|one certificate"):
             Flattened.parse(json.dumps(bad))
+
+
+def test_rfc8259_4_a_flattened_jws_has_each_member_once() -> None:
+    text = Flattened("e30", "e30", b"s", b"c").to_json()
+    for name, value in (
+        ("payload", "e31"),
+        ("protected", "e31"),
+        ("signature", "AA"),
+        ("header", {"x5c": ["Yw=="]}),
+    ):
+        again = f'"{name}":{json.dumps(value)}'
+        for twice in (f"{{{again},{text[1:]}", f"{text[:-1]},{again}}}"):
+            with pytest.raises(ValueError, match="duplicate"):
+                Flattened.parse(twice)
+    inside = text.replace('"x5c":', '"x5c":["Yg=="],"x5c":')
+    with pytest.raises(ValueError, match="duplicate"):
+        Flattened.parse(inside)
+
+
+def test_a_flattened_jws_that_is_too_big_is_refused_before_it_is_parsed() -> None:
+    with pytest.raises(ValueError, match="too big"):
+        Flattened.parse('{"payload":' * 2000)
+    with pytest.raises(ValueError, match="too big"):
+        Flattened.parse(Flattened("e30", "e30", b"s" * 17000, b"c").to_json())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
@@ -17,7 +17,7 @@ from card.revocation import CrlFiles, NoRevocation, RevocationState
 from card.test_authority import Root, TestAuthority, new_card_key
 from card.trust import Trust, check_path, check_status
 from card.virtual.card import VirtualCard
-from tests.card.bending import policies, replaced, usage
+from tests.card.bending import policies, replaced, usage, with_hash
 from tests.card.conftest import HANAKO, NOW
 
 
@@ -162,3 +162,35 @@ def test_an_expired_root_ends_what_it_issued(card: VirtualCard, authority: TestA
     key = new_card_key()
     leaf = old.leaf(HANAKO, key.public_key(), NOW).sign(old.key, SHA256()).public_bytes(Encoding.DER)
     assert refusal(leaf, trust, Purpose.AUTHENTICATION) == "card.certificate_expired"
+
+
+@pytest.mark.parametrize("hash_", [SHA1(), MD5()], ids=["SHA-1", "MD5"])  # noqa: S303 - refused here
+def test_rfc6194_3_a_certificate_signed_over_a_broken_hash_is_refused(
+    authority: TestAuthority, trust: Trust, key: rsa.RSAPrivateKey, hash_: SHA1 | MD5
+) -> None:
+    """The library signs with none of them, so what it signed is bent: same content, other algorithm."""
+    root = authority.roots[Purpose.AUTHENTICATION]
+    good = root.leaf(HANAKO, key.public_key(), NOW).sign(root.key, SHA256())
+    check_path(
+        read_certificate(with_hash(good, root.key, SHA384())), Purpose.AUTHENTICATION, trust, NOW
+    )  # it is the hash that counts
+    der = with_hash(good, root.key, hash_)
+    assert refusal(der, trust, Purpose.AUTHENTICATION) == "card.path"
+
+
+OF_A_BROKEN_CHIP = int(
+    "d205cfc11709b43ccbfbc176a537ed075be7d49b6e993acb6bf30a26ad5f11211ad93d47b712797f07e3a6953ee68135"
+    "9712d3e0f6070e9d0509a977120e25ee5ccaa2c2efd17a32071454a2124e2a57bb020b8a19474066a874c2530fd7212a"
+    "3ce5ae27d20913c2baae8e73c99a1579655ac5b9c6b98c7a4f6a114357c4f7b7cee1938efad26b41d35203b1447e1c93"
+    "92ed597ea6b98e359348256f60a5a073c375ed5ed1b34f12083f22f57b0f77b168eaea03ec68acf1572b04e0a5868cf1"
+    "abb5bbe433edc5de3d2fc01e35b8f4f18fd61d9c01b0916e249bbd51382b8ac808848fca57aee016ed2185392a63f047"
+    "1daae25b6939a4eb8d75081f25fc0c81",
+    16,
+)
+"""A modulus of the kind of CVE-2017-15361: its rest by every small prime is a power of 65537."""
+
+
+def test_cve_2017_15361_a_key_of_a_broken_chip_is_refused(authority: TestAuthority, trust: Trust) -> None:
+    key = rsa.RSAPublicNumbers(65537, OF_A_BROKEN_CHIP).public_key()
+    der = authority.issue(Purpose.AUTHENTICATION, HANAKO, key, NOW).public_bytes(Encoding.DER)
+    assert refusal(der, trust, Purpose.AUTHENTICATION) == "card.path"

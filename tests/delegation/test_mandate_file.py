@@ -70,3 +70,61 @@ def test_a_mandate_file_without_its_proof_does_not_verify(
     for change, says in FORGED:
         with pytest.raises(MandateRefused, match=says):
             mandate_file.verify(exported | change, trust, archive, [log])
+
+
+def test_rfc9162_8_1_a_file_with_the_proof_of_another_mandate_does_not_verify(
+    town: Town, exported: dict[str, Any], authority: TestAuthority
+) -> None:
+    keys, trust = town.services.keys, authority.trust()
+    archive = KeySet.from_jwks({"keys": keys.public(KeyPurpose.ARCHIVE)}, ["ES256"])
+    log = log_key(origin_of(town.services.ward.issuer), keys.log)
+    grant = town.active(procedure=["kaigo.plan.notify"])
+    number_all(town.services.database, town.services.ward, keys.log)
+    other = town.hanako.get(f"/grants/{grant}/mandate").json()
+    mandate_file.verify(other, trust, archive, [log])
+    whole = {"leaf", "number", "inclusion", "checkpoint"}
+    for taken in ({"number"}, {"leaf"}, {"inclusion"}, {"checkpoint"}, whole - {"leaf"}, whole, {"record"}):
+        swapped = exported | {name: other[name] for name in taken}
+        with pytest.raises(MandateRefused):
+            mandate_file.verify(swapped, trust, archive, [log])
+    with pytest.raises(MandateRefused, match="record is of another mandate"):
+        mandate_file.verify(
+            exported | {name: other[name] for name in (*whole, "record")}, trust, archive, [log]
+        )
+    with pytest.raises(MandateRefused):
+        mandate_file.verify(exported | {"container": other["container"]}, trust, archive, [log])
+
+
+NONSENSE: list[object] = [
+    None,
+    True,
+    -1,
+    2**70,
+    float("inf"),
+    "x",
+    "\u3042",
+    "=",
+    [],
+    [7],
+    ["\u3042"],
+    {},
+    {"x5c": 1},
+]
+
+
+@pytest.mark.parametrize(
+    "member", ["container", "record", "leaf", "number", "inclusion", "checkpoint", "format"]
+)
+def test_whatever_a_mandate_file_holds_is_judged(
+    town: Town, exported: dict[str, Any], authority: TestAuthority, member: str
+) -> None:
+    keys, trust = town.services.keys, authority.trust()
+    archive = KeySet.from_jwks({"keys": keys.public(KeyPurpose.ARCHIVE)}, ["ES256"])
+    log = log_key(origin_of(town.services.ward.issuer), keys.log)
+    for nonsense in NONSENSE:
+        with pytest.raises(MandateRefused):
+            mandate_file.verify(exported | {member: nonsense}, trust, archive, [log])
+    with pytest.raises(MandateRefused):
+        mandate_file.verify(
+            {name: exported[name] for name in exported if name != member}, trust, archive, [log]
+        )

@@ -167,3 +167,16 @@ def test_a_request_that_is_all_right_is_one_line(browser: TestClient, services: 
     assert (line["method"], line["path"], line["status"]) == ("GET", "/jwks.json", 200)
     assert re.fullmatch(r"[0-9a-f]{32}", line["request_id"])
     assert services.ward.code not in log.text
+
+
+def test_asvs_16_4_1_nothing_that_somebody_sends_breaks_or_adds_a_line(browser: TestClient, log: Log) -> None:
+    forged = '{"event": "login", "status": 200}'
+    hostile = ("%0d%0a" + forged, "%1b%5b2J", "%E2%80%A8x", "%E2%80%AEx", "%00", "%22%7d%0a%7b", "a%20b")
+    for path in hostile:
+        browser.get(f"/grants/{path}", headers={"user-agent": forged})
+        browser.get(f"/login?i={path}&state={path}", headers={"referer": f"https://evil.example/{path}"})
+    for value in ("x\u2028y".encode(), b'"}{"event":"login"', b"\x1b[2J", b"a" * 5000, b"\xe2\x80\xae"):
+        browser.get("/jwks.json", headers={b"x-request-id": value, b"user-agent": value})
+    assert len(log.lines) == len(log.text.rstrip("\n").split("\n")) == 2 * len(hostile) + 5
+    assert {line["event"] for line in log.lines} == {"request"}
+    assert not re.search(r"evil|2J|\\u2028|\\u202e|\x1b|[\u2028\u202e]", log.text)

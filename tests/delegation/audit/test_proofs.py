@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 
+import pytest
 import sqlalchemy as sa
 from sqlmodel import select
 
@@ -54,3 +55,20 @@ def test_the_log_serves_its_checkpoint_and_proofs(town: Town) -> None:
         "leaf=-1&size=2",
     ):
         assert town.yuki.get(f"/audit/inclusion?{query}").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["inclusion?leaf={a}&size={b}", "consistency?old={a}&size={b}"])
+def test_rfc9162_2_1_3_whatever_is_asked_of_the_log_is_proven_or_there_is_none(town: Town, path: str) -> None:
+    town.active()
+    number_all(town.services.database, town.services.ward, town.services.keys.log)
+    size = int(town.yuki.get("/audit/checkpoint").text.split("\n")[1])
+    odd: list[object] = [
+        2**63 - 1, 2**63, 2**64, 10**400, -(2**63), -1, 0, 1, size, size + 1, "0x2", "1e3", "\u0662", " 1",
+        "1.0", "", "a", "1&size=2", "NaN", "%00",
+    ]  # fmt: skip
+    for asked in odd:
+        for a, b in ((asked, size), (1, asked), (asked, asked)):
+            answer = town.yuki.get("/audit/" + path.format(a=a, b=b))
+            assert answer.status_code in {200, 400, 404}, (a, b, answer.status_code)
+            if answer.status_code == 200:
+                assert 0 <= int(str(a).partition("&")[0]) <= size, (a, b)

@@ -108,3 +108,39 @@ def test_c2sp_tlog_checkpoint_is_three_lines_and_a_signature() -> None:
     ]:
         with pytest.raises(CheckpointRefused):
             read_checkpoint(wrong, keys)
+
+
+def test_rfc9162_2_1_1_a_subtree_passes_for_no_leaf_and_a_leaf_for_no_subtree() -> None:
+    """What a leaf holds is hashed under another prefix than what a node joins."""
+    grown = Grown(8)
+    head, pair = tree.root(grown, 8), grown.hashes[0] + grown.hashes[1]
+    proof = tree.inclusion(grown, 0, 8)
+    assert tree.includes(
+        grown.nodes[1, 0], 0, 4, proof[1:], head
+    )  # of a tree of four pairs, if one believed it
+    assert not tree.includes(tree.leaf_hash(pair), 0, 4, proof[1:], head)
+    assert not tree.includes(tree.leaf_hash(pair), 0, 8, proof[1:], head)
+    assert not tree.includes(grown.nodes[1, 0], 0, 8, proof[1:], head)
+    assert not tree.includes(grown.hashes[0], 0, 8, proof[1:], head)
+
+
+@given(st.integers(1, 40))
+def test_rfc9162_2_1_1_a_last_leaf_that_is_repeated_makes_another_tree(size: int) -> None:
+    heads = set()
+    for hashes in (Grown(size).hashes, [*Grown(size).hashes, Grown(size).hashes[-1]]):
+        growing = tree.Growing()
+        for hash_ in hashes:
+            growing.add(hash_)
+        heads.add(growing.root())
+    assert len(heads) == 2
+
+
+@given(st.integers(-2, 40), st.integers(-2, 40), st.integers(1, 33), st.lists(st.integers(0, 5), max_size=8))
+def test_rfc9162_2_1_3_no_made_up_proof_convinces_or_crashes(
+    index: int, size: int, true_size: int, picks: list[int]
+) -> None:
+    grown = Grown(true_size)
+    head, other = tree.root(grown, true_size), tree.leaf_hash(b"not in it")
+    made = [(grown.hashes * 6)[pick] for pick in picks]
+    assert not tree.includes(other, index, size, made, head)
+    assert not tree.continues(index, other, size, head, made) or index == 0
