@@ -9,6 +9,7 @@ from delegation.pages.invited import invited_routes
 from delegation.pages.pausing import pause_routes
 from delegation.pages.read_back import read_back_routes
 from delegation.pages.records import record_routes
+from delegation.pages.staff import staff_routes
 from delegation.parts import Parts
 
 
@@ -23,6 +24,7 @@ def page_routes(parts: Parts) -> APIRouter:
         invited_routes,
         read_back_routes,
         record_routes,
+        staff_routes,
     ):
         router.include_router(routes(parts))
     return router

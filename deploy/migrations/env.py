@@ -9,11 +9,19 @@ from sqlmodel import SQLModel
 import assurance.sealed
 import assurance.tables
 import delegation.audit.tables
+import delegation.staff_tables
 import delegation.tables
 import idp.tables
 from assurance.database import UtcDateTime
 
-TABLES = (assurance.sealed, assurance.tables, delegation.audit.tables, delegation.tables, idp.tables)
+TABLES = (
+    assurance.sealed,
+    assurance.tables,
+    delegation.audit.tables,
+    delegation.tables,
+    delegation.staff_tables,
+    idp.tables,
+)
 
 
 def render_item(kind: str, item: object, autogen: AutogenContext) -> str | Literal[False]:
