@@ -18,7 +18,7 @@ from assurance.roles import Role
 from card.faults import Fault
 from delegation import registry, staff, staff_holds
 from delegation.assured import PROVEN
-from delegation.grant import CurrentState, HoldKind
+from delegation.grant import CurrentState, GrantState, HoldKind
 from delegation.parts import Parts
 from delegation.tables import DecisionRow, GrantRow, MandateRow, TransitionRow
 
@@ -183,6 +183,7 @@ def trail(session: Session, parts: Parts, row: GrantRow) -> Trail:
         .where(TransitionRow.ward == row.ward, TransitionRow.grant == row.id)
         .order_by(col(TransitionRow.version))
     ).all()
+    asked = Step(row.created_at, GrantState.PROPOSED, "principal")  # the one step that is no transition
     mandate = session.get(MandateRow, (row.ward, row.id))
     return Trail(
         id=row.id,
@@ -193,7 +194,7 @@ def trail(session: Session, parts: Parts, row: GrantRow) -> Trail:
         actions=[str(action) for action in terms.actions],
         first=terms.first,
         last=terms.last,
-        steps=[Step(move.at, move.state, _part(row, move.by)) for move in moves],
+        steps=[asked, *(Step(move.at, move.state, _part(row, move.by)) for move in moves)],
         holds=_holds(session, parts, row),
         signed_at=None if mandate is None else mandate.signed_at,
         record=None if mandate is None else hashlib.sha256(mandate.record.encode("ascii")).hexdigest(),
