@@ -33,19 +33,19 @@ _TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "ja": {
         "lift_hold": (
             "わたしは、{ward}の管理者として、次の停止を解除することを承認します。\n\n"
-            "停止されている人：{name}（{birth}生まれ）\n"
+            "停止されている人：{name}、{birth}生まれ\n"
             "停止の種類：{cause}\n"
             "停止した日：{placed}\n\n"
         ),
         "give_role": (
             "わたしは、{ward}の管理者として、次の役割を与えることを承認します。\n\n"
-            "役割を受ける人：{name}（{birth}生まれ）\n"
+            "役割を受ける人：{name}、{birth}生まれ\n"
             "役割：{role}\n"
             "最後の日：{last}\n\n"
         ),
         "end_role": (
             "わたしは、{ward}の管理者として、次の役割を終わらせることを承認します。\n\n"
-            "役割を失う人：{name}（{birth}生まれ）\n"
+            "役割を失う人：{name}、{birth}生まれ\n"
             "役割：{role}\n\n"
         ),
         "hash": "変更の照合番号：{hash}",

@@ -297,7 +297,7 @@ def _keep(unit: Unit, parts: Parts, row: ChangeRow, by: PersonId, number: int, s
         )
     )
     clear: dict[str, str | int | bool] = {"container": hash_, "change": row.hash, "kind": row.kind}
-    unit.record(Event(EventName.CHANGE_APPROVED, unit.ward, now, {by: {}}, clear))
+    unit.record(Event(EventName.CHANGE_APPROVED, unit.ward, now, {by: {"change": row.id}}, clear))
 
 
 def _lift(unit: Unit, row: ChangeRow, hold: str, now: datetime) -> None:
@@ -308,7 +308,8 @@ def _lift(unit: Unit, row: ChangeRow, hold: str, now: datetime) -> None:
     )
     if lifted.rowcount != 1:
         raise Fault("change.stale")
-    unit.record(Event(EventName.STAFF_LIFTED, unit.ward, now, {PersonId(row.person): {}}))
+    lifted_of = PersonId(row.person)
+    unit.record(Event(EventName.STAFF_LIFTED, unit.ward, now, {lifted_of: {}}, {"change": row.hash}))
 
 
 def _execute(unit: Unit, parts: Parts, row: ChangeRow) -> None:

@@ -113,5 +113,5 @@ def place(unit: Unit, parts: Parts, login: Login | None, target: str, reason: st
             placed_at=now,
         )
     )
-    concerning = {person: {}, login.person: {"as": "staff"}}
+    concerning = {person: {}, login.person: {"person": person, "as": "staff"}}
     unit.record(Event(EventName.STAFF_HELD, unit.ward, now, concerning))

@@ -32,7 +32,7 @@ def _note(unit: Unit, parts: Parts, by: PersonId, person: PersonId, what: Looked
         LookRow(ward=unit.ward, id=new_id(), at=now, by=by, person=person, what=what, about=about)
     )
     told = {"what": str(what)} | ({} if about is None else {"grant": about})
-    concerning = {person: told, by: {"what": str(what), "as": "staff"}}
+    concerning = {person: told, by: {"what": str(what), "person": person, "as": "staff"}}
     unit.record(Event(EventName.STAFF_LOOKED, unit.ward, now, concerning, {"what": str(what)}))
 
 

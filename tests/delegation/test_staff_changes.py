@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ from assurance.counter import LinkedCard
 from assurance.roles import Role
 from assurance.tables import IdentifierRow, ProofRow, RoleRow
 from card.faults import Fault
+from card.revocation import NoRevocation
 from card.virtual.card import VirtualCard
 from delegation import change_text
 from delegation.audit.tables import LeafRow
@@ -52,7 +54,7 @@ def test_two_lift_what_one_placed(ward_office: Ward) -> None:
     assert [row.lifted_at for row in ward_office.holds()] == [None]
     assert "もう1人の管理者の署名を待っています" in ward_office.ichiro.get(f"/staff/changes/{change}").text
     page = ward_office.jiro.get(f"/staff/changes/{change}").text
-    assert "停止されている人：田中\u3000花子（1978年" in page
+    assert "停止されている人：田中\u3000花子、1978年" in page
     assert change in ward_office.jiro.get("/staff/changes").text
     assert sign(ward_office.jiro, change).status_code == 303
     (row,) = ward_office.holds()
@@ -125,6 +127,14 @@ def test_a_card_that_counts_only_later_signs_nothing_now(ward_office: Ward) -> N
             .values(counts_from=now + timedelta(hours=72))
         )
     assert sign(ward_office.ichiro, change).status_code == 403
+    assert ward_office.changes()[0].signatures == 0
+
+
+def test_a_card_whose_revocation_was_not_checked_signs_nothing(ward_office: Ward) -> None:
+    change, services = ward_office.giving(ward_office.town.hanako), ward_office.town.services
+    object.__setattr__(services, "trust", replace(services.trust, revocation=NoRevocation()))
+    refused = sign(ward_office.ichiro, change)
+    assert (refused.status_code, "今は確かめられません" in refused.text) == (503, True)
     assert ward_office.changes()[0].signatures == 0
 
 

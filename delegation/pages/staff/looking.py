@@ -13,6 +13,7 @@ from assurance.person import PersonId, Profile
 from card.faults import Fault
 from card.pages.forms import see_other
 from delegation import registry, staff, staff_holds, staff_looks
+from delegation.grant import HoldCause
 from delegation.pages.staff.view import ask_for, listed, names_of, staff_login, trail
 from delegation.pages.view import Form
 from delegation.parts import Parts
@@ -42,6 +43,7 @@ def _person_page(
         "held": listed(session, parts, held, person, login.person),
         "own": any(login.person in {row.principal, row.delegate} for row in [*given, *held]),
         "holds": holds,
+        "may_hold": not any(hold.cause is HoldCause.ADMIN and hold.lifted_at is None for hold in holds),
         "placed_by": names_of(session, parts, {hold.placed_by for hold in holds}),
         "roles": sorted(roles.roles_of(session, ward, person, now)),
     }
