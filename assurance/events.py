@@ -68,6 +68,14 @@ class EventName(StrEnum):
     # Decisions.
     DECISION_ALLOWED = "decision:evaluation:allowed"
     DECISION_DENIED = "decision:evaluation:denied"
+    # What staff do.
+    STAFF_LOOKED = "staff:person:looked_at"
+    STAFF_HELD = "staff:hold:placed"
+    STAFF_LIFTED = "staff:hold:lifted"
+    ROLE_GIVEN = "staff:role:given"
+    ROLE_ENDED = "staff:role:ended"
+    CHANGE_APPROVED = "staff:change:approved"
+    CHANGE_REFUSED = "staff:change:refused"
     # The log itself.
     WRITER_OPENED = "audit:writer:opened"
     WRITER_CLOSED = "audit:writer:closed"

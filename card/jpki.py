@@ -127,15 +127,12 @@ class JpkiCard:
             _expect(status)
         return content
 
-    def sign(
-        self, purpose: Purpose, pin: bytearray, signing_input: bytes, *, confirm_last_try: bool = False
-    ) -> tuple[bytes, bytes]:
-        """Verify the PIN once and sign with SHA-256 and PKCS#1 v1.5.
+    def unlock(self, purpose: Purpose, pin: bytearray, *, confirm_last_try: bool = False) -> None:
+        """Verify the PIN once, for what comes next: signing, or reading the signature certificate.
 
         :param pin: ASCII octets; four digits, or 6 to 16 of A-Z and 0-9. The caller overwrites them
             afterwards.
         :param confirm_last_try: the person knows that one more wrong PIN blocks the card.
-        :returns: the certificate (DER) and the signature.
         :raises Fault: `card.pin_shape` before the card sees it, `card.blocked`, `card.last_try`,
             `card.wrong_pin` with `tries_left`, or `card.wrong_pin_last` when one is left.
         """
@@ -147,6 +144,17 @@ class JpkiCard:
         if tries == 1 and not confirm_last_try:
             raise Fault("card.last_try")
         self._verify(pin)
+
+    def sign(
+        self, purpose: Purpose, pin: bytearray, signing_input: bytes, *, confirm_last_try: bool = False
+    ) -> tuple[bytes, bytes]:
+        """Verify the PIN once and sign with SHA-256 and PKCS#1 v1.5.
+
+        :param pin: as for `unlock`, with `confirm_last_try`.
+        :returns: the certificate (DER) and the signature.
+        :raises Fault: as `unlock`.
+        """
+        self.unlock(purpose, pin, confirm_last_try=confirm_last_try)
         certificate = self.certificate(purpose)
         self._select(_FILES[purpose].key)
         return certificate, self._sign(signing_input)

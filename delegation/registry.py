@@ -143,6 +143,11 @@ def delegate_of(session: Session, row: GrantRow, now: datetime) -> PersonId | No
     return None if named is None else PersonId(named)
 
 
+def parties_of(session: Session, row: GrantRow, now: datetime) -> tuple[PersonId, PersonId | None]:
+    """The principal, and who acts now."""
+    return PersonId(row.principal), delegate_of(session, row, now)
+
+
 def held_by(session: Session, ward: WardCode, person: PersonId, now: datetime) -> Sequence[GrantRow]:
     """What a person accepted or is designated for, the newest first."""
     held = sa.or_(_GRANT.c.delegate == person, _GRANT.c.id.in_(_DESIGNATED_FOR))

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from assurance import identifiers, people
+from assurance import people
 from assurance.database import Unit
 from assurance.events import Event, EventName
 from assurance.identifiers import IdentifierKind
@@ -19,13 +19,13 @@ from card.dates import ward_day
 from card.faults import Fault
 from card.jose import sign_compact
 from card.pages import LOCALES
-from card.revocation import RevocationState
 from delegation import accepting, mandate, notices, registry
 from delegation.assured import PROVEN, required
 from delegation.grant import GrantState, check_terms
 from delegation.mandate import NamedOffice
 from delegation.offices.tables import OfficeRow
 from delegation.parts import Errand, Parts
+from delegation.signer import check_signer
 from delegation.tables import GrantRow, MandateRow
 
 RECORD_TYPE: Final = "dairi-mandate-record+jwt"
@@ -108,24 +108,6 @@ def ask_for_signature(unit: Unit, parts: Parts, login: Login | None, id_: str, l
     )
 
 
-def _check_signer(unit: Unit, parts: Parts, row: GrantRow, signed: CardEvidence) -> None:
-    """A signature acts for a person only by a live identifier of exactly that person."""
-    identifier = identifiers.find(
-        unit.session,
-        parts.vault,
-        unit.ward,
-        IdentifierKind.CARD_SIGNATURE,
-        signed.certificate.identity,
-    )
-    if signed.purpose is not SigningPurpose.MANDATE or identifier is None:
-        raise Fault("mandate.signer")
-    counts = identifier.counts_from is None or identifier.counts_from <= parts.clock.now()
-    if identifier.person != row.principal or not counts:
-        raise Fault("mandate.signer")
-    if signed.revocation.state is not RevocationState.GOOD:
-        raise Fault("mandate.unchecked")
-
-
 def _record(parts: Parts, signed: CardEvidence) -> str:
     """What the ward saw when it took a mandate in, signed by the archive key."""
     status = signed.revocation
@@ -170,7 +152,7 @@ def take_in(unit: Unit, parts: Parts, login: Login | None, id_: str, signed: Car
     """
     login, now = required(parts, login, PROVEN), parts.clock.now()
     row = registry.find_as_principal(unit.session, unit.ward, id_, login.person, parts.clock.now())
-    _check_signer(unit, parts, row, signed)
+    check_signer(unit, parts, PersonId(row.principal), signed, SigningPurpose.MANDATE)
     claims = signed.container.claims()
     locale = str(claims.get("template")).rpartition(".")[2]
     if locale not in LOCALES:

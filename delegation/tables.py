@@ -131,6 +131,7 @@ class HoldRow(SQLModel, table=True):
     :param kind: a `HoldKind`.
     :param target: the grant's or the person's id.
     :param cause: a `HoldCause`.
+    :param reason: what the staff member wrote who placed it, sealed with the key of the person held.
     """
 
     __tablename__ = "hold"
@@ -142,6 +143,7 @@ class HoldRow(SQLModel, table=True):
     target: str
     cause: str = Field(sa_column=sa.Column(ClosedSet(HoldCause), nullable=False))
     placed_by: str
+    reason: bytes | None = None
     placed_at: datetime = time_column()
     lifted_at: datetime | None = time_column(nullable=True)
 

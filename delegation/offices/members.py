@@ -22,11 +22,11 @@ from assurance.levels import ACTING, Requirement
 from assurance.login import Login
 from assurance.mail import Mail
 from assurance.person import PersonId, new_id
-from assurance.roles import Role, has_role
+from assurance.roles import Role
 from assurance.wards import WardCode
 from card.dates import ward_day
 from card.faults import Fault
-from delegation import notices, registry
+from delegation import notices, registry, staff
 from delegation.assured import PROVEN, required
 from delegation.grant import same_name
 from delegation.notices import NoticeKind
@@ -104,11 +104,10 @@ def register_office(
     """An admin of the ward registers an office and invites its administrator.
 
     :returns: the office's id, and the invitation to send.
-    :raises Fault: `login.needed`, `office.*`, `email.shape`.
+    :raises Fault: `login.needed`, `request.unknown_page`, `office.*`, `email.shape`.
     """
-    login, now, name = required(parts, login, FRESH), parts.clock.now(), name.strip()
-    if not has_role(unit.session, unit.ward, login.person, Role.ADMIN, now):
-        raise Fault("office.unknown")
+    login = required(parts, staff.required_as(unit.session, parts, login, staff.ADMIN), FRESH)
+    now, name = parts.clock.now(), name.strip()
     if not name or len(name) > _LONGEST_NAME:
         raise Fault("office.name")
     number = office_number(number)
@@ -285,12 +284,11 @@ def _member(unit: Unit, office: str, membership: str) -> MembershipRow:
 def check(unit: Unit, parts: Parts, login: Login | None, office: str, membership: str) -> None:
     """Staff of the ward found the number in the register; from now on this member counts.
 
-    :raises Fault: `login.needed`, `office.unknown`, `office.member_unknown`, `office.member_not_joined`,
-        `office.own_number`.
+    :raises Fault: `login.needed`, `request.unknown_page`, `office.member_unknown`,
+        `office.member_not_joined`, `office.own_number`.
     """
-    login, now = required(parts, login, FRESH), parts.clock.now()
-    if not has_role(unit.session, unit.ward, login.person, Role.STAFF, now):
-        raise Fault("office.unknown")
+    login = required(parts, staff.required_as(unit.session, parts, login, {Role.STAFF}), FRESH)
+    now = parts.clock.now()
     row = _member(unit, office, membership)
     if row.person is None:
         raise Fault("office.member_not_joined")

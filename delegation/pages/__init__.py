@@ -10,6 +10,7 @@ from delegation.pages.offices import office_routes
 from delegation.pages.pausing import pause_routes
 from delegation.pages.read_back import read_back_routes
 from delegation.pages.records import record_routes
+from delegation.pages.staff import staff_routes
 from delegation.parts import Parts
 
 
@@ -25,6 +26,7 @@ def page_routes(parts: Parts) -> APIRouter:
         read_back_routes,
         record_routes,
         office_routes,
+        staff_routes,
     ):
         router.include_router(routes(parts))
     return router

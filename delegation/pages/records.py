@@ -32,6 +32,8 @@ SAID: Final = frozenset(
         EventName.MEMBER_CHECKED, EventName.MEMBER_ATTESTED, EventName.MEMBER_LEFT, EventName.GRANT_ASKED,
         EventName.GRANT_ASK_DECLINED, EventName.DESIGNATED, EventName.DESIGNATION_CONFIRMED,
         EventName.DESIGNATION_REFUSED,
+        EventName.STAFF_LOOKED, EventName.STAFF_HELD, EventName.STAFF_LIFTED, EventName.ROLE_GIVEN,
+        EventName.ROLE_ENDED, EventName.CHANGE_APPROVED,
     }
 )  # fmt: skip
 """What a page has a sentence for; the rest, such as a token that was renewed, says nothing new to anybody."""
@@ -61,12 +63,16 @@ class _Sentences:
         key = f"delegation.record.{leaf.event.replace(':', '.')}"
         if leaf.event == EventName.AUTHORIZATION_GRANTED and "grant" in leaf.told:
             key += ".for_me"
+        if leaf.told.get("as") == "staff":
+            key += ".as_staff"
         return self._parts.pages.text(self._locale, key, **self._values(leaf.told))
 
     def _values(self, told: Mapping[str, str]) -> Mapping[str, str]:
         text, values = self._parts.pages.text, dict[str, str]()
         if "by" in told:
             values["by"] = text(self._locale, f"delegation.record.by.{told['by']}")
+        if "role" in told:
+            values["role"] = text(self._locale, f"delegation.staff.role.{told['role']}")
         if "action" in told:  # whatever a system asked about
             known_action = told["action"] in frozenset(Action)
             values["action"] = (

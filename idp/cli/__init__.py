@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "migrate": Command("idp.cli.migrate", "migrate", "Bring the database to this version."),
     "keys": Command("idp.cli.keys", "app", "The keys that a ward signs with."),
     "audit": Command("idp.cli.audit", "app", "Judge the audit log."),
+    "staff": Command("idp.cli.staff", "app", "Name a ward's first staff, and list who has which role."),
     "mandate": Command("idp.cli.mandate", "app", "Judge a mandate from its file."),
     "sandbox": Command("deploy.sandbox.run", "sandbox", "Run everything here, with a virtual card."),
     "bridge": Command("card.bridge.command", "bridge", "Let this user's browsers reach the card.", "card"),

@@ -1,6 +1,6 @@
 """What the commands of a deployment share: its settings, its database, its public keys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import typer
@@ -44,6 +44,14 @@ def deployment() -> Iterator[tuple[Database, Vault, list[Ward]]]:
         raise fail("The database does not answer; see DAIRI_DATABASE_URL.") from error
     finally:
         database.close()
+
+
+def chosen_ward(wards: Sequence[Ward], code: str) -> Ward:
+    """The ward of a code; without one the first."""
+    for ward in wards:
+        if code in {"", ward.code}:
+            return ward
+    raise fail(f"{code} is not served here")
 
 
 def ring(database: Database, vault: Vault, ward: Ward) -> KeyRing:

@@ -6,19 +6,11 @@ from typing import Annotated
 
 import typer
 
-from assurance.wards import Ward
 from card.clock import SystemClock
-from idp.cli.deployment import deployment, fail, log_key_of, ring
+from idp.cli.deployment import chosen_ward, deployment, fail, log_key_of, ring
 from idp.keys import KeyPurpose, key_rows, new_key
 
 app = typer.Typer(no_args_is_help=True, help="The keys that a ward signs with.")
-
-
-def _chosen(wards: list[Ward], code: str) -> Ward:
-    for ward in wards:
-        if code in {"", ward.code}:
-            return ward
-    raise fail(f"{code} is not served here")
 
 
 @app.command("list")
@@ -42,7 +34,7 @@ def rotate(
     if purpose is KeyPurpose.LOG:
         raise fail("the log's key is what verifiers pin; it is not rotated")
     with deployment() as (database, vault, wards):
-        chosen = _chosen(wards, ward)
+        chosen = chosen_ward(wards, ward)
         with database.writing(chosen.code) as unit:
             made = new_key(unit, vault, purpose, SystemClock().now())
     typer.echo(f"{made.kid} signs from the next start on.")
@@ -55,7 +47,7 @@ def export(
 ) -> None:
     """Write the public keys that a verifier of mandates and of the audit log pins."""
     with deployment() as (database, vault, wards):
-        chosen = _chosen(wards, ward)
+        chosen = chosen_ward(wards, ward)
         keys = ring(database, vault, chosen)
     folder.mkdir(parents=True, exist_ok=True)
     archive = {"keys": keys.public(KeyPurpose.ARCHIVE)}

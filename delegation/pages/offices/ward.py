@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from fastapi import APIRouter
-from sqlmodel import Session, col, select
-from starlette.exceptions import HTTPException
+from sqlmodel import col, select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assurance.login import Login
-from assurance.roles import Role, has_role
+from assurance.roles import Role
 from card.faults import Fault
 from card.pages.forms import see_other
 from delegation import notices
@@ -18,20 +16,12 @@ from delegation.offices import members
 from delegation.offices.members import FRESH, Invited
 from delegation.offices.tables import OfficeRow
 from delegation.pages.offices.view import day_of, member_views, said
-from delegation.pages.view import Form, login_for
+from delegation.pages.staff.view import staff_login
+from delegation.pages.view import Form
 from delegation.parts import Parts
 
+_WARD: Final = frozenset({Role.STAFF, Role.ADMIN})
 _FIELDS: Final = ("number", "name", "until", "administrator", "address")
-
-
-def _for_ward(session: Session, parts: Parts, login: Login) -> None:
-    """Refuse who does not work for the ward, as an unknown page.
-
-    :raises HTTPException: 404.
-    """
-    now, ward = parts.clock.now(), parts.ward.code
-    if not any(has_role(session, ward, login.person, role, now) for role in (Role.STAFF, Role.ADMIN)):
-        raise HTTPException(404)
 
 
 def ward_routes(parts: Parts) -> APIRouter:
@@ -42,11 +32,9 @@ def ward_routes(parts: Parts) -> APIRouter:
     def listed(
         request: Request, typed: Mapping[str, str] | None = None, error: Fault | None = None
     ) -> Response:
-        login = login_for(parts, request, FRESH)
-        if login is None:
+        if staff_login(parts, request, _WARD) is None:
             return parts.step_up.ask(parts.address("/staff/offices"), FRESH)
         with database.reading(ward.code) as session:
-            _for_ward(session, parts, login)
             rows = session.exec(
                 select(OfficeRow).where(OfficeRow.ward == ward.code).order_by(col(OfficeRow.name))
             ).all()
@@ -89,11 +77,9 @@ def ward_routes(parts: Parts) -> APIRouter:
 
     @router.get("/staff/offices/{office}")
     def show(request: Request, office: str) -> Response:
-        login = login_for(parts, request, FRESH)
-        if login is None:
+        if staff_login(parts, request, _WARD) is None:
             return parts.step_up.ask(parts.address(f"/staff/offices/{office}"), FRESH)
         with database.reading(ward.code) as session:
-            _for_ward(session, parts, login)
             found = members.find_office(session, ward.code, office)
             context = {"base": base, "office": found, "members": member_views(session, parts, office)}
         return pages.render(request, "delegation/offices/ward_office.html", context)
