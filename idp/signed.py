@@ -13,7 +13,7 @@ from assurance.mail import Mail
 from card.container import CardEvidence, SigningPurpose
 from card.faults import Fault
 from card.pages.forms import see_other
-from delegation import changes, notices, signing
+from delegation import change_signing, notices, signing
 from delegation.assured import PROVEN
 from delegation.parts import Parts
 from idp import card_requests, sessions
@@ -35,7 +35,7 @@ def _taker(purpose: SigningPurpose) -> _Taker:
         case SigningPurpose.MANDATE:
             return _Taker(signing.take_in, EventName.MANDATE_REFUSED)
         case SigningPurpose.APPROVAL:
-            return _Taker(changes.take_in, EventName.CHANGE_REFUSED)
+            return _Taker(change_signing.take_in, EventName.CHANGE_REFUSED)
         case _:
             raise Fault("card.purpose")
 

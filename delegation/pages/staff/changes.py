@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from assurance.login import Login
 from card.faults import Fault
-from delegation import changes, staff
+from delegation import change_signing, changes, staff
 from delegation.pages.staff.view import ask_for, names_of, staff_login
 from delegation.parts import Parts
 from delegation.staff_tables import ChangeRow
@@ -58,7 +58,7 @@ def _state(row: ChangeRow, login: Login, now: datetime) -> str:
 def _refusal(session: Session, parts: Parts, row: ChangeRow, login: Login) -> Fault | None:
     """Why this reader does not sign now."""
     try:
-        changes.check_signing(session, parts, row, login)
+        change_signing.check_signing(session, parts, row, login)
     except Fault as fault:
         return fault
     return None
@@ -102,7 +102,7 @@ def change_routes(parts: Parts) -> APIRouter:
             return ask_for(parts, f"/staff/changes/{id_}")
         with database.reading(ward) as session:
             row = changes.find(session, ward, id_, login.person)
-            signed = changes.approvals_of(session, row)
+            signed = change_signing.approvals_of(session, row)
             names = names_of(session, parts, {approval.by for approval in signed})
             refusal = _refusal(session, parts, row, login)
             said = refusal is None or refusal.code in _SAID
@@ -112,7 +112,7 @@ def change_routes(parts: Parts) -> APIRouter:
                 "kind": row.kind,
                 "person": row.person,
                 "state": _state(row, login, parts.clock.now()),
-                "text": changes.text_of(session, parts, row, locale),
+                "text": change_signing.text_of(session, parts, row, locale),
                 "signatures": [Signature(names.get(found.by, ""), found.at) for found in signed],
                 "expires_at": row.expires_at,
                 "may_sign": refusal is None,
@@ -124,7 +124,7 @@ def change_routes(parts: Parts) -> APIRouter:
     def to_card(request: Request, id_: str) -> Response:
         with database.writing(ward) as unit:
             login = parts.logins.current(unit.session, request)
-            errand = changes.ask_for_signature(unit, parts, login, id_, pages.locale(request))
+            errand = change_signing.ask_for_signature(unit, parts, login, id_, pages.locale(request))
         context = {"address": errand.address, "jws": errand.request}
         response = pages.render(request, "delegation/to_card.html", context, leads_out=True)
         errand.carry(response)
