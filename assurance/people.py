@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Session
 
+from assurance.among import among
 from assurance.database import Unit, connection_of, table_of
 from assurance.events import Event, EventName
 from assurance.evidence import Proof
@@ -82,9 +83,7 @@ def record_proof(
 _PROOFS: Final = table_of(ProofRow)
 _PROOFS_OF: Final = (
     sa.select(_PROOFS)
-    .where(
-        _PROOFS.c.ward == sa.bindparam("ward"), _PROOFS.c.person.in_(sa.bindparam("people", expanding=True))
-    )
+    .where(among(_PROOFS.c.person, "people"))
     .order_by(_PROOFS.c.ial.desc(), _PROOFS.c.proven_at.desc())
 )
 

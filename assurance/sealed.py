@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy.engine import Connection
 from sqlmodel import Field, Session, SQLModel
 
+from assurance.among import among
 from assurance.database import connection_of, table_of
 from assurance.person import PersonId
 from assurance.wards import WardCode
@@ -50,9 +51,7 @@ class PersonKey(SQLModel, table=True):
 
 
 _KEYS: Final = table_of(PersonKey)
-_KEYS_OF: Final = sa.select(_KEYS).where(
-    _KEYS.c.ward == sa.bindparam("ward"), _KEYS.c.person.in_(sa.bindparam("people", expanding=True))
-)
+_KEYS_OF: Final = sa.select(_KEYS).where(among(_KEYS.c.person, "people"))
 
 
 def _seal(key: bytes, content: bytes, place: str) -> bytes:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Session, col, select, update
 
+from assurance.among import among
 from assurance.database import Unit, UtcDateTime, connection_of, table_of
 from assurance.levels import IAL
 from assurance.person import PersonId
@@ -183,8 +184,7 @@ _USABLE_BY: Final = (
     .order_by(_GRANT.c.id)
 )
 _USABLE_OF: Final = sa.select(_GRANT).where(
-    _GRANT.c.ward == sa.bindparam("ward"),
-    _GRANT.c.id.in_(sa.bindparam("ids", expanding=True)),
+    among(_GRANT.c.id, "ids"),
     _is_usable(),
 )
 

@@ -107,13 +107,14 @@ def wait_for(address: str, process: "subprocess.Popen[bytes]") -> bool:
 
 @contextmanager
 def serving(
-    command: Sequence[str], address: str, environment: Mapping[str, str], output: int | None = subprocess.DEVNULL
+    command: Sequence[str],
+    address: str,
+    environment: Mapping[str, str],
+    output: int | None = subprocess.DEVNULL,
 ) -> Iterator["subprocess.Popen[bytes] | None"]:
     """A service on its core; None for one that ends instead of answering."""
     pinned = ["taskset", "-c", SERVED, *command]
-    with subprocess.Popen(
-        pinned, env={**os.environ, **environment}, stdout=output, stderr=output
-    ) as process:
+    with subprocess.Popen(pinned, env={**os.environ, **environment}, stdout=output, stderr=output) as process:
         try:
             yield process if wait_for(address, process) else None
         finally:

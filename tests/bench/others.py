@@ -31,7 +31,16 @@ def peer(folder: Path) -> tuple[dict[str, Rate], float]:
     """The peer's rows, and its memory; nothing where it does not run."""
     (port,) = free_ports(1)
     base, challenge = f"http://localhost:{port}", b64url_encode(hashlib.sha256(VERIFIER.encode()).digest())
-    command = ["node", str(PEER / "server.js"), str(port), str(folder), SECRET, CALLBACK, challenge, str(ONCE)]
+    command = [
+        "node",
+        str(PEER / "server.js"),
+        str(port),
+        str(folder),
+        SECRET,
+        CALLBACK,
+        challenge,
+        str(ONCE),
+    ]
     discovery = f"{base}/.well-known/openid-configuration"
     with serving(command, discovery, {"NODE_ENV": "production"}) as process:
         if process is None:
@@ -41,5 +50,10 @@ def peer(folder: Path) -> tuple[dict[str, Rate], float]:
             kept = [""] if values is None else (folder / values).read_text("ascii").split()
             once = path == "/token" and values is not None
             bodies = [form.format(value) for value in kept]
-            rows[name] = measure(folder, base, process.pid, Load(path, {"Authorization": basic(), **form_headers()}, bodies, once))
+            rows[name] = measure(
+                folder,
+                base,
+                process.pid,
+                Load(path, {"Authorization": basic(), **form_headers()}, bodies, once),
+            )
         return rows, resident_mb(process.pid)

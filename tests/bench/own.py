@@ -86,9 +86,14 @@ class Column:
             "token: authorization_code": Load(
                 "/token", client, [code_form(code) for code in self._seeded.codes], once=True
             ),
-            "token: client_credentials": Load("/token", client, ["grant_type=client_credentials&scope=decide"]),
+            "token: client_credentials": Load(
+                "/token", client, ["grant_type=client_credentials&scope=decide"]
+            ),
             "token: refresh_token": Load(
-                "/token", client, [refreshing.format(token) for token in self._seeded.refresh_tokens], once=True
+                "/token",
+                client,
+                [refreshing.format(token) for token in self._seeded.refresh_tokens],
+                once=True,
             ),
             "introspection": Load("/introspect", client, [f"token={token}" for token in self._own]),
             f"evaluation, {MANY:,} grants": self._evaluating,

@@ -142,7 +142,7 @@ def _revoke_many(authority: TestAuthority, now: datetime) -> None:
         x509.RevokedCertificateBuilder().serial_number(2**41 + number).revocation_date(now).build()
         for number in range(REVOKED)
     ]
-    builder._revoked_certificates = revoked  # noqa: SLF001 - one by one it copies the list, and takes an hour
+    builder._revoked_certificates = revoked
     path.write_bytes(builder.sign(root.key, SHA256()).public_bytes(Encoding.DER))
 
 
@@ -207,7 +207,8 @@ def _people(unit: Unit, services: Services, environment: Mapping[str, str], card
     identity = read_certificate(card.contents.authentication_certificate).identity
     identifiers.bind(unit, services.vault, person, IdentifierKind.CARD_AUTHENTICATION, identity, now)
     connection_of(unit.session)
-    copies = _copies(connection, first, ONCE + ACTING, now)
+    connection.execute(sa.update(table_of(CodeRow)).values(expires_at=now + _LONG))
+    copies = _copies(connection, first, ONCE + ACTING)
     codes, own = [code for code, _ in copies[:ONCE]], [code for code, _ in copies[ONCE:]]
     tokens = _refresh_tokens(connection, [authorization for _, authorization in copies[:ONCE]], now)
     bridge = EnrolledIssuer(
@@ -220,15 +221,14 @@ def _code(answer: Any) -> str:
     return str(answer.headers["location"].partition("code=")[2].partition("&")[0])
 
 
-def _copies(connection: Connection, code: str, count: int, now: datetime) -> list[tuple[str, str]]:
-    """Codes like one that was issued, each with an authorization of its own; they live as long as we measure."""
+def _copies(connection: Connection, code: str, count: int) -> list[tuple[str, str]]:
+    """Codes like one that was issued, each with an authorization of its own."""
     codes, authorizations = table_of(CodeRow), table_of(AuthorizationRow)
     one = dict(connection.execute(sa.select(codes).where(codes.c.code == hashed(code))).mappings().one())
     of_one = sa.select(authorizations).where(authorizations.c.id == one["authorization"])
     allowed = dict(connection.execute(of_one).mappings().one())
     made = [(new_handle(), new_id()) for _ in range(count)]
     connection.execute(sa.insert(authorizations), [allowed | {"id": id_} for _, id_ in made])
-    one["expires_at"] = now + _LONG
     rows = [one | {"code": hashed(handle), "authorization": id_} for handle, id_ in made]
     connection.execute(sa.insert(codes), rows)
     return made
