@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -40,14 +41,24 @@ _PROOF: Final = table_of(ProofRow)
 
 def terms_of(row: "GrantRow | sa.Row[Any]") -> Terms:
     """What a grant gives, from its row."""
+    return _terms(
+        row.basis, row.mode, row.procedures, row.procedures_version, row.actions, row.first, row.last
+    )
+
+
+@lru_cache(maxsize=4096)
+def _terms(
+    basis: str, mode: str, procedures: str, procedures_version: str, actions: str, first: str, last: str
+) -> Terms:
+    """What columns mean, read once: many grants are alike, and each is asked about often."""
     return Terms(
-        basis=Basis(row.basis),
-        mode=row.mode,
-        procedures=tuple(json.loads(row.procedures)),
-        procedures_version=row.procedures_version,
-        actions=tuple(Action(action) for action in json.loads(row.actions)),
-        first=date.fromisoformat(row.first),
-        last=date.fromisoformat(row.last),
+        basis=Basis(basis),
+        mode=mode,
+        procedures=tuple(json.loads(procedures)),
+        procedures_version=procedures_version,
+        actions=tuple(Action(action) for action in json.loads(actions)),
+        first=date.fromisoformat(first),
+        last=date.fromisoformat(last),
     )
 
 
