@@ -52,9 +52,11 @@ def _script(path: Path, load: Load, bodies: Sequence[str]) -> None:
     kept.write_text("\n".join(bodies) + "\n", "utf-8")
     lines = [
         *(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in load.headers.items()),
-        f"local bodies = {{}} for line in io.lines({json.dumps(str(kept))}) do bodies[#bodies + 1] = line end",
+        f"local bodies = {{}} for line in io.lines({json.dumps(str(kept))}) do",
+        "  bodies[#bodies + 1] = line end",
         "local sent = 0",
-        'function request() sent = sent + 1 return wrk.format("POST", nil, nil, bodies[(sent - 1) % #bodies + 1]) end',
+        "function request() sent = sent + 1",
+        '  return wrk.format("POST", nil, nil, bodies[(sent - 1) % #bodies + 1]) end',
         "function done(summary, latency)",
         "  local bad = summary.errors.status + summary.errors.timeout + summary.errors.read",
         '  io.write(string.format("RESULT %d %d %.2f %d\\n", summary.requests, summary.duration,',
@@ -107,14 +109,13 @@ def wait_for(address: str, process: "subprocess.Popen[bytes]") -> bool:
 
 @contextmanager
 def serving(
-    command: Sequence[str],
-    address: str,
-    environment: Mapping[str, str],
-    output: int | None = subprocess.DEVNULL,
+    command: Sequence[str], address: str, environment: Mapping[str, str], folder: Path | None = None
 ) -> Iterator["subprocess.Popen[bytes] | None"]:
-    """A service on its core; None for one that ends instead of answering."""
-    pinned = ["taskset", "-c", SERVED, *command]
-    with subprocess.Popen(pinned, env={**os.environ, **environment}, stdout=output, stderr=output) as process:
+    """A service on its core; None for one that ends, or is not there, instead of answering."""
+    pinned, silent = ["taskset", "-c", SERVED, *command], subprocess.DEVNULL
+    with subprocess.Popen(
+        pinned, cwd=folder, env={**os.environ, **environment}, stdout=silent, stderr=silent
+    ) as process:
         try:
             yield process if wait_for(address, process) else None
         finally:

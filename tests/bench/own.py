@@ -5,7 +5,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,23 @@ from card.jose import unverified_claims
 from card.request import read_request
 from card.virtual.holder import sign_as_holder
 from tests.bench.load import SECONDS, Load, Rate, cpu_s, measure, resident_mb, serving
-from tests.bench.seeding import FEW, MANY, WARD, Seeded, add_grants, basic, code_form, form_headers, seed
+from tests.bench.seeding import (
+    FEW,
+    MANY,
+    REVOKED,
+    WARD,
+    Seeded,
+    add_grants,
+    basic,
+    code_form,
+    form_headers,
+    seed,
+)
 from tests.end_to_end.conftest import free_ports
 
 SERVICE = [sys.executable, "-m", "deploy.sandbox.provider"]
-LOOPED = 100
 BROWSERS = 8
+EVALUATION = "evaluation"
 _STARTS = 3
 
 
@@ -59,76 +71,88 @@ class Column:
         self._seeded: Seeded = seed(folder, url, self._port)
         self._address = f"http://localhost:{self._port}"
         self._issuer = f"{self._address}/{WARD}"
-        self._evaluating = Load("/access/v1/evaluation", {}, [])
-        self._own = list[str]()
+        self._own, self._acting = [*self._seeded.own], [*self._seeded.acting]
+        self.ready = f"{self._address}/health/ready"
         self.rows: dict[str, Rate] = {}
         self.memory_mb = self.start_ms = 0.0
 
-    def fill(self) -> None:
-        """Measure all of it."""
-        ready = f"{self._address}/health/ready"
-        with serving(SERVICE, ready, self._seeded.environment) as process:
-            assert process is not None, "the service does not start"
-            self._take_tokens()
-            self._measure(f"evaluation, {FEW:,} grants", process.pid, self._evaluating)
-        add_grants(self._seeded.environment, MANY - FEW)
-        starts = [self._started_ms(ready) for _ in range(_STARTS)]
-        self.start_ms = sorted(starts)[len(starts) // 2]
-        with serving(SERVICE, ready, self._seeded.environment) as process:
-            assert process is not None, "the service does not start"
-            self._fill(process.pid)
-            self.memory_mb = resident_mb(process.pid)
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the service is told."""
+        return self._seeded.environment
 
-    def _fill(self, pid: int) -> None:
-        client = {"Authorization": basic(), **form_headers()}
-        refreshing = "grant_type=refresh_token&refresh_token={}"
-        asked = {
+    def fill(self) -> None:
+        """Measure all of it, first among few grants."""
+        evaluating = self.hot_rows()[EVALUATION]
+        with self._serving() as pid:
+            self.measure(f"{EVALUATION}, {FEW:,} grants", pid, evaluating)
+        add_grants(self.environment, MANY - FEW)
+        starts = [self._started_ms() for _ in range(_STARTS)]
+        self.start_ms = sorted(starts)[len(starts) // 2]
+        with self._serving() as pid:
+            for name, load in self.hot_rows().items():
+                self.measure(f"{name}, {MANY:,} grants" if name == EVALUATION else name, pid, load)
+            self.measure(f"{EVALUATION}, one caller", pid, evaluating, connections=1)
+            self.rows[f"card login, {REVOKED:,} revoked"] = self._card_logins(pid)
+            self.memory_mb = resident_mb(pid)
+
+    @contextmanager
+    def _serving(self) -> Iterator[int]:
+        with serving(SERVICE, self.ready, self.environment) as process:
+            assert process is not None, "the service does not start"
+            yield process.pid
+
+    def hot_rows(self) -> Mapping[str, Load]:
+        """What is asked in each row."""
+        own, evaluating = self._tokens()
+        client, form = (
+            {"Authorization": basic(), **form_headers()},
+            "grant_type=client_credentials&scope=decide",
+        )
+        codes, tokens = self._seeded.codes, self._seeded.refresh_tokens
+        refreshing = "grant_type=refresh_token&refresh_token="
+        return {
+            "token: client_credentials": Load("/token", client, [form]),
             "token: authorization_code": Load(
-                "/token", client, [code_form(code) for code in self._seeded.codes], once=True
-            ),
-            "token: client_credentials": Load(
-                "/token", client, ["grant_type=client_credentials&scope=decide"]
+                "/token", client, [code_form(code) for code in codes], once=True
             ),
             "token: refresh_token": Load(
-                "/token",
-                client,
-                [refreshing.format(token) for token in self._seeded.refresh_tokens],
-                once=True,
+                "/token", client, [refreshing + token for token in tokens], once=True
             ),
-            "introspection": Load("/introspect", client, [f"token={token}" for token in self._own]),
-            f"evaluation, {MANY:,} grants": self._evaluating,
+            "introspection": Load("/introspect", client, [f"token={token}" for token in own]),
+            EVALUATION: evaluating,
         }
-        for name, load in asked.items():
-            self._measure(name, pid, load)
-        self._measure("evaluation, one caller", pid, self._evaluating, connections=1)
-        self.rows["card login"] = self._card_logins(pid)
 
-    def _measure(self, name: str, pid: int, load: Load, **how: int) -> None:
+    def measure(self, name: str, pid: int, load: Load, **how: int) -> None:
+        """Measure one row, and tell it as it comes."""
         self.rows[name] = measure(self._folder, self._issuer, pid, load, **how)
+        print(f"  {name}: {self.rows[name].rate:,.0f}/s", file=sys.stderr, flush=True)
 
-    def _take_tokens(self) -> None:
-        with httpx2.Client() as http:
-            self._own = [_redeem(http, self._issuer, code)["access_token"] for code in self._seeded.own]
-            acting = [_redeem(http, self._issuer, code)["access_token"] for code in self._seeded.acting]
+    def _tokens(self) -> tuple[Sequence[str], Load]:
+        """Own tokens to introspect, and questions with the tokens of delegates; they live for ten minutes."""
+        own_codes, acting_codes = self._own.pop(), self._acting.pop()
+        headers = {"Authorization": basic(), **form_headers()}
+        with self._serving(), httpx2.Client() as http:
+            own = [_redeem(http, self._issuer, code)["access_token"] for code in own_codes]
+            acting = [_redeem(http, self._issuer, code)["access_token"] for code in acting_codes]
             form = "grant_type=client_credentials&scope=decide"
-            headers = {"Authorization": basic(), **form_headers()}
             caller = http.post(f"{self._issuer}/token", content=form, headers=headers).json()["access_token"]
             headers = {"Content-Type": "application/json", "Authorization": f"Bearer {caller}"}
             questions = [_question(token) for token in acting]
             answer = http.post(f"{self._issuer}/access/v1/evaluation", json=questions[0], headers=headers)
-        assert answer.json()["decision"]
-        bodies = [json.dumps(question) for question in questions]
-        self._evaluating = Load("/access/v1/evaluation", headers, bodies)
+            assert answer.json()["decision"]
+        return own, Load("/access/v1/evaluation", headers, [json.dumps(question) for question in questions])
 
-    def _started_ms(self, ready: str) -> float:
+    def _started_ms(self) -> float:
         began = time.perf_counter()
-        with serving(SERVICE, ready, self._seeded.environment):
+        with self._serving():
             return (time.perf_counter() - began) * 1000
 
     # Logging in by card.
 
     def _card_logins(self, pid: int) -> Rate:
         """Whole logins: from a page that needs one to that page, with the card's signature between."""
+        _Browser(self._address, self._seeded).log_in()  # reads the list
         ended, taken, before = time.monotonic() + SECONDS, list[float](), cpu_s(pid)
 
         def people() -> None:
@@ -151,7 +175,7 @@ class _Browser:
     """One that sends its cookies over http, as browsers do to localhost."""
 
     def __init__(self, address: str, seeded: Seeded) -> None:
-        self._http, self._seeded = httpx2.Client(base_url=address), seeded
+        self._http, self._seeded = httpx2.Client(base_url=address, timeout=60), seeded
         self._cookies: dict[str, str] = {}
 
     def _go(self, path: str, form: Mapping[str, str] | None = None, origin: str = "") -> str:

@@ -54,6 +54,7 @@ SECRET = "a-secret-of-the-benchmark-alone"
 FEW, MANY = 1_000, 1_000_000
 ACTING = 500
 """Delegates with a token each: a batch of requests then concerns as many grants as it has requests."""
+TIMES = 2
 ONCE = 20_000
 """Codes, and refresh tokens: each works once."""
 REVOKED = 100_000
@@ -63,13 +64,16 @@ _LONG = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Seeded:
-    """What the load sends."""
+    """What the load sends.
+
+    :param acting: codes of delegates, enough for several times, as `own`: what they give lives ten minutes.
+    """
 
     environment: Mapping[str, str]
     codes: Sequence[str]
     refresh_tokens: Sequence[str]
-    acting: Sequence[str]
-    own: Sequence[str]
+    acting: Sequence[Sequence[str]]
+    own: Sequence[Sequence[str]]
     card: VirtualCard
     bridge: EnrolledIssuer
 
@@ -194,7 +198,7 @@ def _people(unit: Unit, services: Services, environment: Mapping[str, str], card
         acting=None,
     )
     request, connection = Request({"type": "http", "headers": []}), connection_of(unit.session)
-    acting = list[str]()
+    acting: list[list[str]] = [[] for _ in range(TIMES)]
     for _ in range(ACTING):
         person, principal = (_person(unit, services, name) for name in ("由紀", "花子"))
         shown = registered(unit, services.vault, person, CardAuthentication(now, revocation_checked=True))
@@ -202,14 +206,16 @@ def _people(unit: Unit, services: Services, environment: Mapping[str, str], card
         grant = _grant(person, principal, now)
         connection.execute(sa.insert(table_of(GrantRow)), grant)
         row = unit.session.get(GrantRow, (unit.ward, grant["id"]))
-        acting.append(_code(issue_code(unit, services, login, asked, row)))
+        for codes in acting:
+            codes.append(_code(issue_code(unit, services, login, asked, row)))
         first = _code(issue_code(unit, services, login, asked))
     identity = read_certificate(card.contents.authentication_certificate).identity
     identifiers.bind(unit, services.vault, person, IdentifierKind.CARD_AUTHENTICATION, identity, now)
     connection_of(unit.session)
     connection.execute(sa.update(table_of(CodeRow)).values(expires_at=now + _LONG))
-    copies = _copies(connection, first, ONCE + ACTING)
-    codes, own = [code for code, _ in copies[:ONCE]], [code for code, _ in copies[ONCE:]]
+    copies = _copies(connection, first, ONCE + TIMES * ACTING)
+    handles = [code for code, _ in copies]
+    codes, own = handles[:ONCE], [handles[ONCE + i * ACTING :][:ACTING] for i in range(TIMES)]
     tokens = _refresh_tokens(connection, [authorization for _, authorization in copies[:ONCE]], now)
     bridge = EnrolledIssuer(
         services.ward.issuer, answer_uri(services), services.keys.key_set(KeyPurpose.REQUEST)
