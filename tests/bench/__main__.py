@@ -1,7 +1,7 @@
 """`make bench`: Dairi's hot endpoints beside npm's `oidc-provider`, each on one pinned core, in one run.
 
 The service that is measured has core 0; wrk and PostgreSQL have the other. Every answer of Dairi's is durable
-before it is sent. Writes `results.json`, `rates.svg` and the table of `README.md` in this folder.
+before it is sent. Writes `results.json`, `rates.svg` and the tables of both READMEs.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 from tests import postgresql
 from tests.bench import others, own
 from tests.bench.load import as_dict
-from tests.bench.report import PEER, POSTGRESQL, SQLITE, plot, table
+from tests.bench.report import PEER, POSTGRESQL, SQLITE, plot, summary, table
 from tests.bench.seeding import FEW, MANY
 
 FOLDER = Path(__file__).parent
@@ -57,21 +57,25 @@ def _processor() -> str:
     return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
 
 
+def _write(page: Path, text: str) -> None:
+    """Put a text in the place of the last run's."""
+    before, _, rest = page.read_text("utf-8").partition(_BEGIN)
+    page.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{rest.partition(_END)[2]}", "utf-8")
+
+
 def main() -> None:
     """Measure, write it down, and print the table."""
     results = measured()
-    machine, floor = results["machine"], results["floor"]
+    machine, bare = results["machine"], results["floor"]
     (FOLDER / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     (FOLDER / "rates.svg").write_text(plot(results), "utf-8")
     said = (
         f"One core of a virtual machine ({machine['processor']}), Python {machine['python']}, "
-        f"Node {machine['node']}; in the same run a bare Starlette route answers {floor['rate']:,.0f} "
-        f"requests a second.\n\n"
-        f"{table(results)}\n\n![Requests a second on one core](rates.svg)\n"
+        f"Node {machine['node']}; in the same run a bare Starlette route answers {bare['rate']:,.0f} "
+        f"requests a second.\n\n{table(results)}\n\n![Requests a second on one core](rates.svg)\n"
     )
-    page = FOLDER / "README.md"
-    before, _, rest = page.read_text("utf-8").partition(_BEGIN)
-    page.write_text(f"{before}{_BEGIN}\n{said}\n{_END}{rest.partition(_END)[2]}", "utf-8")
+    _write(FOLDER / "README.md", said)
+    _write(FOLDER.parents[1] / "README.md", summary(results))
     print(said)
 
 

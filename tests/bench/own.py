@@ -135,6 +135,8 @@ class Column:
         with self._serving(), httpx2.Client() as http:
             own = [_redeem(http, self._issuer, code)["access_token"] for code in own_codes]
             acting = [_redeem(http, self._issuer, code)["access_token"] for code in acting_codes]
+            told = http.post(f"{self._issuer}/introspect", content=f"token={own[0]}", headers=headers)
+            assert told.json()["active"]
             form = "grant_type=client_credentials&scope=decide"
             caller = http.post(f"{self._issuer}/token", content=form, headers=headers).json()["access_token"]
             headers = {"Content-Type": "application/json", "Authorization": f"Bearer {caller}"}

@@ -54,6 +54,17 @@ def table(results: Results) -> str:
     return "\n".join(lines)
 
 
+def summary(results: Results) -> str:
+    """The rates alone, as Markdown."""
+    columns: Mapping[str, Any] = results["columns"]
+    lines = ["| requests a second | " + " | ".join(columns) + " |", "| --- |" + " --: |" * len(columns)]
+    for name in _names(results):
+        rates = [column["rates"].get(name) for column in columns.values()]
+        cells = ["" if rate is None else f"{rate['rate']:,.0f}" for rate in rates]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def _grants(count: int) -> str:
     return f"evaluation, {count:,} grants"
 
