@@ -41,7 +41,7 @@ format: $(VENV)/.dev ## Put every file into shape
 	$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure the hot endpoints on one core and print the table of the README
+bench: $(VENV)/.dev tests/bench/peer/node_modules ## Measure the hot endpoints on one core beside oidc-provider; writes tests/bench/README.md
 	@sh deploy/install/debian.sh bench
 	$(BIN)/python -m tests.bench
 
@@ -73,4 +73,9 @@ $(VENV)/.dev: $(VENV)/.card requirements-dev.txt
 tests/pages/node_modules: tests/pages/package-lock.json
 	@sh deploy/install/debian.sh test
 	cd tests/pages && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+tests/bench/peer/node_modules: tests/bench/peer/package-lock.json
+	@sh deploy/install/debian.sh bench
+	cd tests/bench/peer && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

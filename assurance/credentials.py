@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Session
 
+from assurance.among import among
 from assurance.database import connection_of, table_of
 from assurance.identifiers import IdentifierKind
 from assurance.person import PersonId
@@ -20,12 +21,10 @@ _PASSKEY: Final = table_of(PasskeyRow)
 _IDENTIFIER: Final = table_of(IdentifierRow)
 _LIVE: Final = sa.union_all(
     sa.select(_PASSKEY.c.person, _PASSKEY.c.id.label("credential")).where(
-        _PASSKEY.c.ward == sa.bindparam("ward"),
-        _PASSKEY.c.person.in_(sa.bindparam("people", expanding=True)),
+        among(_PASSKEY.c.person, "people"),
     ),
     sa.select(_IDENTIFIER.c.person, _IDENTIFIER.c.mac).where(
-        _IDENTIFIER.c.ward == sa.bindparam("ward"),
-        _IDENTIFIER.c.person.in_(sa.bindparam("people", expanding=True)),
+        among(_IDENTIFIER.c.person, "people"),
         _IDENTIFIER.c.kind == IdentifierKind.CARD_AUTHENTICATION,
     ),
 )

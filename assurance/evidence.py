@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from assurance.levels import IAL
@@ -92,6 +93,7 @@ def to_text(evidence: Collection[Authentication]) -> str:
     )
 
 
+@lru_cache(maxsize=4096)
 def from_text(text: str) -> tuple[Authentication, ...]:
     """Evidence as it was stored.
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Session, col, select
 
+from assurance.among import among
 from assurance.database import Unit, connection_of, table_of
 from assurance.person import PersonId
 from assurance.sealed import Vault
@@ -125,8 +126,7 @@ _IDENTIFIERS: Final = table_of(IdentifierRow)
 _ADDRESSES_OF: Final = (
     sa.select(_IDENTIFIERS)
     .where(
-        _IDENTIFIERS.c.ward == sa.bindparam("ward"),
-        _IDENTIFIERS.c.person.in_(sa.bindparam("people", expanding=True)),
+        among(_IDENTIFIERS.c.person, "people"),
         _IDENTIFIERS.c.kind.in_(_ADDRESSES),
     )
     .order_by(_IDENTIFIERS.c.bound_at)

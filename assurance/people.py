@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Session
 
+from assurance.among import among
 from assurance.database import Unit, connection_of, table_of
 from assurance.events import Event, EventName
 from assurance.evidence import Proof
@@ -82,18 +83,24 @@ def record_proof(
 _PROOFS: Final = table_of(ProofRow)
 _PROOFS_OF: Final = (
     sa.select(_PROOFS)
-    .where(
-        _PROOFS.c.ward == sa.bindparam("ward"), _PROOFS.c.person.in_(sa.bindparam("people", expanding=True))
-    )
+    .where(among(_PROOFS.c.person, "people"))
     .order_by(_PROOFS.c.ial.desc(), _PROOFS.c.proven_at.desc())
 )
 
 
+_UNSEALED_OF: Final = _PROOFS_OF.with_only_columns(
+    _PROOFS.c.person, _PROOFS.c.method, _PROOFS.c.ial, _PROOFS.c.proven_at, _PROOFS.c.ends_at
+)
+
+
 def _proof_rows(
-    connection: Connection, ward: WardCode, people: Collection[PersonId]
+    connection: Connection,
+    ward: WardCode,
+    people: Collection[PersonId],
+    query: sa.Select[Any] = _PROOFS_OF,
 ) -> Mapping[PersonId, list[Any]]:
     found: dict[PersonId, list[Any]] = {person: [] for person in people}
-    for row in connection.execute(_PROOFS_OF, {"ward": ward, "people": list(people)}):
+    for row in connection.execute(query, {"ward": ward, "people": list(people)}):
         found[PersonId(row.person)].append(row)
     return found
 
@@ -104,7 +111,7 @@ def proofs_of_all(
     """Each person's proofs as evidence, the expired ones too."""
     return {
         person: [Proof(row.method, IAL(row.ial), row.proven_at, row.ends_at) for row in rows]
-        for person, rows in _proof_rows(connection, ward, people).items()
+        for person, rows in _proof_rows(connection, ward, people, _UNSEALED_OF).items()
     }
 
 

@@ -12,7 +12,6 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy.engine import Connection
 from sqlmodel import Field, Session, SQLModel
 
+from assurance.among import among
 from assurance.database import connection_of, table_of
 from assurance.person import PersonId
 from assurance.wards import WardCode
@@ -50,9 +50,7 @@ class PersonKey(SQLModel, table=True):
 
 
 _KEYS: Final = table_of(PersonKey)
-_KEYS_OF: Final = sa.select(_KEYS).where(
-    _KEYS.c.ward == sa.bindparam("ward"), _KEYS.c.person.in_(sa.bindparam("people", expanding=True))
-)
+_KEYS_OF: Final = sa.select(_KEYS).where(among(_KEYS.c.person, "people"))
 
 
 def _seal(key: bytes, content: bytes, place: str) -> bytes:
@@ -191,16 +189,16 @@ class Vault:
 
         :returns: key id and 64 hexadecimal digits, of which nothing else can be learnt.
         """
-        return self.macs(ward, purpose, value)[0]
+        return self._mac(self._master.current, ward, purpose, value)
 
     def macs(self, ward: WardCode, purpose: str, value: str | bytes) -> tuple[str, ...]:
         """The MACs of a value under every live key, the current one first."""
-        octets = value.encode("utf-8") if isinstance(value, str) else value
         ids = [self._master.current, *(key for key in self._master.keys if key != self._master.current)]
-        return tuple(
-            f"{key}:{hmac.new(self._derive(f'mac/{ward}/{purpose}', key), octets, sha256).hexdigest()}"
-            for key in ids
-        )
+        return tuple(self._mac(key, ward, purpose, value) for key in ids)
+
+    def _mac(self, key: str, ward: WardCode, purpose: str, value: str | bytes) -> str:
+        octets = value.encode("utf-8") if isinstance(value, str) else value
+        return f"{key}:{hmac.digest(self._derive(f'mac/{ward}/{purpose}', key), octets, 'sha256').hex()}"
 
     def seal_for(self, purpose: str, content: str, place: str) -> bytes:
         """Seal something short-lived that belongs to no person yet, such as a running interaction."""

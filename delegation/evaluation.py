@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -18,9 +19,9 @@ from assurance.person import new_id
 from assurance.wards import WardCode
 from card.faults import Fault
 from card.jose import strict_json
-from card.pages import LOCALES
+from card.pages import LOCALES, Pages
 from card.pages.forms import bearer, read_body
-from delegation.decision import Acting, Answer, Caller, Question, decide
+from delegation.decision import Acting, Answer, Caller, Question, Reason, decide
 from delegation.handles import handle_of
 from delegation.parts import Parts
 from delegation.tables import DecisionRow
@@ -113,10 +114,17 @@ def _told(acting: Acting, question: Question, caller: Caller) -> dict[Any, dict[
     return {person: what for person in (acting.person, acting.principal)}
 
 
+@cache
+def _texts(pages: Pages, reason: Reason) -> Mapping[str, str]:
+    return {locale: pages.text(locale, f"delegation.reason.{reason}") for locale in LOCALES}
+
+
 def describe(parts: Parts, caller: Caller, answer: Answer) -> dict[str, Any]:
     """The response (§6.2): the decision, why, and what would make it pass."""
-    texts = {locale: parts.pages.text(locale, f"delegation.reason.{answer.reason}") for locale in LOCALES}
-    context: dict[str, Any] = {"reason": str(answer.reason), "reason_user": texts}
+    context: dict[str, Any] = {
+        "reason": str(answer.reason),
+        "reason_user": _texts(parts.pages, answer.reason),
+    }
     if answer.acr is not None:
         context["acr_values"] = answer.acr
     if answer.grant is not None:

@@ -4,12 +4,14 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Session, col, select, update
 
+from assurance.among import among
 from assurance.database import Unit, UtcDateTime, connection_of, table_of
 from assurance.levels import IAL
 from assurance.person import PersonId
@@ -43,14 +45,24 @@ _DESIGNATION: Final = table_of(DesignationRow)
 
 def terms_of(row: "GrantRow | sa.Row[Any]") -> Terms:
     """What a grant gives, from its row."""
+    return _terms(
+        row.basis, row.mode, row.procedures, row.procedures_version, row.actions, row.first, row.last
+    )
+
+
+@lru_cache(maxsize=4096)
+def _terms(
+    basis: str, mode: str, procedures: str, procedures_version: str, actions: str, first: str, last: str
+) -> Terms:
+    """What columns mean, read once: many grants are alike, and each is asked about often."""
     return Terms(
-        basis=Basis(row.basis),
-        mode=row.mode,
-        procedures=tuple(json.loads(row.procedures)),
-        procedures_version=row.procedures_version,
-        actions=tuple(Action(action) for action in json.loads(row.actions)),
-        first=date.fromisoformat(row.first),
-        last=date.fromisoformat(row.last),
+        basis=Basis(basis),
+        mode=mode,
+        procedures=tuple(json.loads(procedures)),
+        procedures_version=procedures_version,
+        actions=tuple(Action(action) for action in json.loads(actions)),
+        first=date.fromisoformat(first),
+        last=date.fromisoformat(last),
     )
 
 
@@ -273,8 +285,7 @@ _USABLE_OF: Final = (
     sa.select(_GRANT, _ACTING.label("acting"), _OFFICE.c.number.label("office_number"))
     .select_from(_GRANTS)
     .where(
-        _GRANT.c.ward == sa.bindparam("ward"),
-        _GRANT.c.id.in_(sa.bindparam("ids", expanding=True)),
+        among(_GRANT.c.id, "ids"),
         _is_usable(),
     )
 )

@@ -26,7 +26,7 @@ from idp.delegating import parts_of
 from idp.end_session import confirm_routes, end_session_routes
 from idp.faults import answer, problem, unexpected
 from idp.health import health_routes
-from idp.hot import hot_routes
+from idp.hot import HotPaths, hot_routes
 from idp.login.by_card import card_answer_routes
 from idp.login.routes import login_routes
 from idp.logs import RequestLog
@@ -150,5 +150,6 @@ def create_app(wards: Sequence[Services], background: Sequence[Background] = ())
         ],
     )
     app.router.redirect_slashes = False
+    app.add_middleware(HotPaths, wards=wards)
     app.add_middleware(RequestLog)
     return app

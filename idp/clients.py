@@ -14,6 +14,7 @@ from authlib.oauth2.rfc6749 import ClientMixin
 from sqlalchemy.engine import Connection
 from sqlmodel import Session
 
+from assurance.among import among
 from assurance.database import Unit, connection_of, table_of
 from assurance.wards import WardCode
 from card.jose import KeySet
@@ -124,9 +125,7 @@ def register_client(unit: Unit, client: Client, now: datetime) -> None:
 
 
 _CLIENT: Final = table_of(OAuthClientRow)
-_CLIENTS: Final = sa.select(_CLIENT).where(
-    _CLIENT.c.ward == sa.bindparam("ward"), _CLIENT.c.client_id.in_(sa.bindparam("ids", expanding=True))
-)
+_CLIENTS: Final = sa.select(_CLIENT).where(among(_CLIENT.c.client_id, "ids"))
 
 
 @lru_cache(maxsize=4096)

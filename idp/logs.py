@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -106,6 +107,7 @@ def log_unavailable(error: Exception) -> None:
     structlog.get_logger("request").warning("unavailable", behind=chain)
 
 
+@lru_cache(maxsize=1024)
 def plain_path(path: str) -> str:
     """A path of which only the words of our own addresses are left."""
     return "/".join(part if not part or _PLAIN.match(part) else "…" for part in path.split("/"))
@@ -130,7 +132,11 @@ class RequestLog:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._log = structlog.get_logger("request")
+
+    @cached_property
+    def _log(self) -> Any:
+        """Bound once, with the first request; unbound, it is bound anew for each line."""
+        return structlog.get_logger("request").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""

@@ -42,34 +42,30 @@ class Reader:
         return self._worker.ask((query, key))
 
     def _answer(self, taken: list[Waiting[Any]]) -> None:
+        try:
+            with unavailable():
+                self._answer_together(taken)
+        except Exception as error:
+            self._drop()
+            if isinstance(error, StorageUnavailable) or len(taken) == 1:
+                for waiting in taken:
+                    waiting.settle(error)
+                return
+            for waiting in taken:  # one bad key fails alone
+                self._answer([waiting])
+
+    def _answer_together(self, taken: list[Waiting[Any]]) -> None:
         queries: dict[int, tuple[BatchQuery[Any, Any], list[Waiting[Any]]]] = {}
         for waiting in taken:
             query = waiting.item[0]
             queries.setdefault(id(query), (query, []))[1].append(waiting)
-        for query, asking in queries.values():
-            self._answer_query(query, asking)
-
-    def _answer_query(self, query: BatchQuery[Any, Any], asking: list[Waiting[Any]]) -> None:
-        try:
-            with unavailable():
-                found = self._run(query, list(dict.fromkeys(waiting.item[1] for waiting in asking)))
-        except Exception as error:
-            self._drop()
-            if isinstance(error, StorageUnavailable) or len(asking) == 1:
-                for waiting in asking:
-                    waiting.settle(error)
-                return
-            for waiting in asking:  # one bad key fails alone
-                self._answer_query(query, [waiting])
-            return
-        for waiting in asking:
-            waiting.settle(found.get(waiting.item[1]))
-
-    def _run(self, query: BatchQuery[Any, Any], keys: Sequence[Any]) -> Mapping[Any, Any]:
         if self._connection is None:
             self._connection = self._engine.connect()
         with self._connection.begin():
-            return query.run(self._connection, keys)
+            for query, asking in queries.values():
+                found = query.run(self._connection, list(dict.fromkeys(one.item[1] for one in asking)))
+                for waiting in asking:
+                    waiting.settle(found.get(waiting.item[1]))
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from assurance.among import among
 from assurance.batch.worker import Waiting, Worker
 from assurance.database import Database, StorageUnavailable, unavailable
 from assurance.events import Event
@@ -153,8 +154,8 @@ def _claiming(table: sa.Table, names: tuple[str, ...], used_by: str) -> sa.Updat
 @lru_cache(maxsize=64)
 def _winners(table: sa.Table, used_by: str) -> sa.Select[tuple[str]]:
     column = table.c[used_by]
-    mine = column.in_(sa.bindparam("requests", expanding=True))
-    return sa.select(column).where(table.c.ward == sa.bindparam("ward"), mine)
+    mine = among(column, "requests"), column.is_not(None)  # as the index on it says, which is partial
+    return sa.select(column).where(*mine)
 
 
 @lru_cache(maxsize=64)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from card.jose.encoding import TokenRejected, b64url_decode, b64url_encode, strict_json
 from card.jose.keys import KeySet, Signer
@@ -12,15 +13,23 @@ _MAX_BYTES = 16384
 _LAST_SECOND = 253402300800  # 10000-01-01: later ones overflow floats or dates
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def encode_json(value: Mapping[str, object]) -> bytes:
     """JSON as we sign it: UTF-8, no spaces, members in the order given."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    return _JSON.encode(value).encode("utf-8")
+
+
+@lru_cache(maxsize=64)
+def _header_of(alg: str, kid: str, typ: str) -> str:
+    return b64url_encode(encode_json({"alg": alg, "kid": kid, "typ": typ}))
 
 
 def sign_compact(payload: Mapping[str, object], signer: Signer, *, typ: str) -> str:
     """Sign a JWT with an explicit type (RFC 8725 §3.11)."""
-    header = {"alg": signer.alg, "kid": signer.kid, "typ": typ}
-    signing_input = f"{b64url_encode(encode_json(header))}.{b64url_encode(encode_json(payload))}"
+    header = _header_of(signer.alg, signer.kid, typ)
+    signing_input = f"{header}.{b64url_encode(encode_json(payload))}"
     return f"{signing_input}.{b64url_encode(signer.sign(signing_input.encode('ascii')))}"
 
 

@@ -20,6 +20,7 @@ from delegation.audit.tables import LeafRow, PartRow
 _KNOWN: Final = "dairi.audit.known"
 _MOVED: Final = "dairi.audit.moved"
 PERSON: Final = "audit-person"
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 _ADD_LEAVES: Final = sa.insert(table_of(LeafRow))
 _ADD_PARTS: Final = sa.insert(table_of(PartRow))
 
@@ -79,7 +80,7 @@ class AuditRecorder:
         }
 
     def _seal(self, event: Event, writer: Writer, ciphers: Ciphers, parts: list[Values]) -> list[bytes]:
-        counter, sealed = writer.counter + 1, list[bytes]()
+        counter, sealed, texts = writer.counter + 1, list[bytes](), dict[int, str]()
         for person, told in event.concerning.items():
             cipher = ciphers.get((event.ward, person))
             if cipher is None:  # erased: nothing more is written about them
@@ -94,7 +95,7 @@ class AuditRecorder:
                     "person": self._vault.mac(event.ward, PERSON, person),
                 }
             )
-            text = json.dumps(dict(told), ensure_ascii=False)
+            text = texts.get(id(told)) or texts.setdefault(id(told), _JSON.encode(dict(told)))
             sealed.append(cipher.seal(text, table="audit_leaf", column="part", row=place))
         return sealed
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from assurance import identifiers, people
+from assurance.among import among
 from assurance.batch import Batch, Outcome, Writing
 from assurance.database import table_of
 from assurance.handles import hashed
@@ -30,22 +31,14 @@ _SUBJECT: Final = table_of(SubjectRow)
 _LONGEST_ID: Final = 256
 
 
-def _among(name: str) -> sa.BindParameter[Sequence[str]]:
-    return sa.bindparam(name, expanding=True)
-
-
-_CODES: Final = sa.select(CODE).where(CODE.c.ward == sa.bindparam("ward"), CODE.c.code.in_(_among("keys")))
-_REFRESH_TOKENS: Final = sa.select(REFRESH_TOKEN).where(
-    REFRESH_TOKEN.c.ward == sa.bindparam("ward"), REFRESH_TOKEN.c.token.in_(_among("keys"))
-)
+_CODES: Final = sa.select(CODE).where(among(CODE.c.code, "keys"))
+_REFRESH_TOKENS: Final = sa.select(REFRESH_TOKEN).where(among(REFRESH_TOKEN.c.token, "keys"))
 _JTIS: Final = sa.select(USED_JTI.c.client_id, USED_JTI.c.jti).where(
     USED_JTI.c.ward == sa.bindparam("ward"),
-    USED_JTI.c.client_id.in_(_among("clients")),
-    USED_JTI.c.jti.in_(_among("jtis")),
+    USED_JTI.c.client_id.in_(sa.bindparam("clients", expanding=True)),
+    USED_JTI.c.jti.in_(sa.bindparam("jtis", expanding=True)),
 )
-_SUBJECTS: Final = sa.select(_SUBJECT).where(
-    _SUBJECT.c.ward == sa.bindparam("ward"), _SUBJECT.c.person.in_(_among("people"))
-)
+_SUBJECTS: Final = sa.select(_SUBJECT).where(among(_SUBJECT.c.person, "people"))
 
 
 class Kind(StrEnum):

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from assurance import credentials, people
+from assurance.among import among
 from assurance.database import table_of
 from assurance.engine import assess
 from assurance.evidence import Authentication, Proof, from_text, still_live
@@ -33,8 +34,7 @@ _STANDING: Final = (
     )
     .join(_LOGIN, (_LOGIN.c.ward == AUTHORIZATION.c.ward) & (_LOGIN.c.id == AUTHORIZATION.c.login))
     .where(
-        AUTHORIZATION.c.ward == sa.bindparam("ward"),
-        AUTHORIZATION.c.id.in_(sa.bindparam("ids", expanding=True)),
+        among(AUTHORIZATION.c.id, "ids"),
     )
 )
 

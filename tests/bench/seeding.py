@@ -1,56 +1,99 @@
-"""A ward with a caller, ten thousand grants and codes to redeem, written by the service's own functions."""
+"""A ward with a caller, people, grants, codes and refresh tokens.
+
+The service's own functions write the first of each; what must be many is copied from it, row by row.
+"""
 
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy.engine import Connection
 from starlette.requests import Request
 
-from assurance import people
-from assurance.database import table_of
+from assurance import identifiers, people
+from assurance.database import Unit, connection_of, table_of
 from assurance.evidence import CardAuthentication
 from assurance.handles import hashed, new_handle
+from assurance.identifiers import IdentifierKind
 from assurance.people import NewProof
 from assurance.person import PersonId, Profile, new_id
 from assurance.sealed import MasterKeys
+from card.certificates import Purpose, read_certificate
 from card.clock import SystemClock
 from card.dates import ward_day
 from card.jose import b64url_encode
-from card.test_authority import TestAuthority
+from card.request import EnrolledIssuer
+from card.test_authority import Holder, TestAuthority
+from card.virtual.card import VirtualCard
 from delegation.tables import GrantRow
 from idp import sessions
 from idp.authorization.code import issue_code
 from idp.authorization.request import AuthorizationRequest
+from idp.card_requests import answer_uri
 from idp.clients import Client, register_client
+from idp.keys import KeyPurpose
 from idp.schema import migrate
 from idp.services import Services, compose, open_database
 from idp.settings import Settings
+from idp.tables import AuthorizationRow, CodeRow, RefreshTokenRow
 from tests.registered import registered
 
 WARD = "131130"
 CALLBACK = "https://portal.example/callback"
 VERIFIER = "v" * 50
 SECRET = "a-secret-of-the-benchmark-alone"
-GRANTS = 10_000
+FEW, MANY = 1_000, 1_000_000
+ACTING = 500
+"""Delegates with a token each: a batch of requests then concerns as many grants as it has requests."""
+TIMES = 2
+ONCE = 20_000
+"""Codes, and refresh tokens: each works once."""
+REVOKED = 100_000
+_AT_ONCE = 20_000
+_LONG = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Seeded:
-    """What the load sends."""
+    """What the load sends.
 
-    environment: dict[str, str]
+    :param acting: codes of delegates, enough for several times, as `own`: what they give lives ten minutes.
+    """
+
+    environment: Mapping[str, str]
     codes: Sequence[str]
-    acting_code: str
+    refresh_tokens: Sequence[str]
+    acting: Sequence[Sequence[str]]
+    own: Sequence[Sequence[str]]
+    card: VirtualCard
+    bridge: EnrolledIssuer
+
+
+def basic() -> str:
+    """The caller's `client_secret_basic`."""
+    return "Basic " + base64.b64encode(f"portal:{SECRET}".encode("ascii")).decode("ascii")
+
+
+def form_headers() -> dict[str, str]:
+    """Of every form."""
+    return {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def code_form(code: str) -> str:
+    """What redeems a code."""
+    return f"grant_type=authorization_code&code={code}&redirect_uri={CALLBACK}&code_verifier={VERIFIER}"
 
 
 def _environment(folder: Path, url: str, port: int) -> dict[str, str]:
-    TestAuthority.create(folder / "authority")
     MasterKeys.generate().save(folder / "master.key")
     return {
         "DAIRI_DATABASE_URL": url,
@@ -62,15 +105,14 @@ def _environment(folder: Path, url: str, port: int) -> dict[str, str]:
     }
 
 
-def _settings(environment: dict[str, str]) -> Settings:
+def _settings(environment: Mapping[str, str]) -> Settings:
     values: dict[str, Any] = {
         name.removeprefix("DAIRI_").lower(): value for name, value in environment.items()
     }
     return Settings.model_validate(values | {"wards": json.loads(environment["DAIRI_WARDS"])})
 
 
-def _grant(delegate: str, principal: str) -> dict[str, Any]:
-    now = SystemClock().now()
+def _grant(delegate: str, principal: str, now: datetime) -> dict[str, Any]:
     return {
         "ward": WARD, "id": new_id(), "version": 3, "state": "active", "principal": principal,
         "delegate": delegate, "basis": "voluntary", "mode": "agent",
@@ -81,9 +123,37 @@ def _grant(delegate: str, principal: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def seed(folder: Path, url: str, port: int, codes: int) -> Seeded:
-    """Fill a database."""
-    environment = _environment(folder, url, port)
+def add_grants(environment: Mapping[str, str], count: int) -> None:
+    """Grants of people whom nobody asks about."""
+    database, _ = open_database(_settings(environment))
+    now, insert = SystemClock().now(), sa.insert(table_of(GrantRow))
+    for first in range(0, count, _AT_ONCE):
+        grants = [_grant(new_id(), new_id(), now) for _ in range(min(_AT_ONCE, count - first))]
+        with database.writing_engine.begin() as connection:
+            connection.execute(insert, grants)
+    database.close()
+
+
+def _revoke_many(authority: TestAuthority, now: datetime) -> None:
+    """A list of certificates that others held, in the place of the empty one."""
+    root, path = authority.roots[Purpose.AUTHENTICATION], authority.crl_folder / "authentication.crl"
+    before = x509.load_der_x509_crl(path.read_bytes())
+    builder = x509.CertificateRevocationListBuilder().issuer_name(before.issuer)
+    builder = builder.last_update(now).next_update(now + timedelta(hours=25))
+    for extension in before.extensions:
+        builder = builder.add_extension(extension.value, critical=extension.critical)
+    revoked = [
+        x509.RevokedCertificateBuilder().serial_number(2**41 + number).revocation_date(now).build()
+        for number in range(REVOKED)
+    ]
+    builder._revoked_certificates = revoked
+    path.write_bytes(builder.sign(root.key, SHA256()).public_bytes(Encoding.DER))
+
+
+def seed(folder: Path, url: str, port: int) -> Seeded:
+    """Fill a database, with few grants."""
+    authority, environment = TestAuthority.create(folder / "authority"), _environment(folder, url, port)
+    _revoke_many(authority, SystemClock().now())
     settings = _settings(environment)
     database, _ = open_database(settings)
     migrate(database)
@@ -102,15 +172,19 @@ def seed(folder: Path, url: str, port: int, codes: int) -> Seeded:
         delegation_aware=True,
         secret_hash=hashlib.sha256(SECRET.encode("ascii")).hexdigest(),
     )
+    holder = Holder("田中\u3000花子", date(1948, 5, 3), "2", "東京都渋谷区")
+    card = authority.issue_card(holder, services.clock.now())
     with services.database.writing(services.ward.code) as unit:
         register_client(unit, client, services.clock.now())
-    seeded = Seeded(environment, *_people(services, codes))
+    with services.database.writing(services.ward.code) as unit:
+        seeded = _people(unit, services, environment, card)
     services.database.close()
+    add_grants(environment, FEW - ACTING)
     return seeded
 
 
-def _people(services: Services, codes: int) -> tuple[list[str], str]:
-    now, made = services.clock.now(), list[str]()
+def _people(unit: Unit, services: Services, environment: Mapping[str, str], card: VirtualCard) -> Seeded:
+    now = services.clock.now()
     asked = AuthorizationRequest(
         client_id="portal",
         redirect_uri=CALLBACK,
@@ -123,28 +197,69 @@ def _people(services: Services, codes: int) -> tuple[list[str], str]:
         aal=2,  # type: ignore[arg-type] # an int is an AAL
         acting=None,
     )
-    with services.database.writing(services.ward.code) as unit:
+    request, connection = Request({"type": "http", "headers": []}), connection_of(unit.session)
+    acting: list[list[str]] = [[] for _ in range(TIMES)]
+    for _ in range(ACTING):
         person, principal = (_person(unit, services, name) for name in ("由紀", "花子"))
-        request = Request({"type": "http", "headers": []})
         shown = registered(unit, services.vault, person, CardAuthentication(now, revocation_checked=True))
         login, _ = sessions.begin(unit, services, request, person, shown)
-        grants = [_grant(person, principal), *(_grant(new_id(), new_id()) for _ in range(GRANTS - 1))]
-        unit.session.connection().execute(sa.insert(table_of(GrantRow)), grants)
-        row = unit.session.get(GrantRow, (unit.ward, grants[0]["id"]))
-        answers = [issue_code(unit, services, login, asked) for _ in range(codes)]
-        answers.append(issue_code(unit, services, login, asked, row))
-        made = [answer.headers["location"].partition("code=")[2].partition("&")[0] for answer in answers]
-    return made[:-1], made[-1]
+        grant = _grant(person, principal, now)
+        connection.execute(sa.insert(table_of(GrantRow)), grant)
+        row = unit.session.get(GrantRow, (unit.ward, grant["id"]))
+        for codes in acting:
+            codes.append(_code(issue_code(unit, services, login, asked, row)))
+        first = _code(issue_code(unit, services, login, asked))
+    identity = read_certificate(card.contents.authentication_certificate).identity
+    identifiers.bind(unit, services.vault, person, IdentifierKind.CARD_AUTHENTICATION, identity, now)
+    connection_of(unit.session)
+    connection.execute(sa.update(table_of(CodeRow)).values(expires_at=now + _LONG))
+    copies = _copies(connection, first, ONCE + TIMES * ACTING)
+    handles = [code for code, _ in copies]
+    codes, own = handles[:ONCE], [handles[ONCE + i * ACTING :][:ACTING] for i in range(TIMES)]
+    tokens = _refresh_tokens(connection, [authorization for _, authorization in copies[:ONCE]], now)
+    bridge = EnrolledIssuer(
+        services.ward.issuer, answer_uri(services), services.keys.key_set(KeyPurpose.REQUEST)
+    )
+    return Seeded(environment, codes, tokens, acting, own, card, bridge)
 
 
-def _person(unit: Any, services: Services, name: str) -> PersonId:
+def _code(answer: Any) -> str:
+    return str(answer.headers["location"].partition("code=")[2].partition("&")[0])
+
+
+def _copies(connection: Connection, code: str, count: int) -> list[tuple[str, str]]:
+    """Codes like one that was issued, each with an authorization of its own."""
+    codes, authorizations = table_of(CodeRow), table_of(AuthorizationRow)
+    one = dict(connection.execute(sa.select(codes).where(codes.c.code == hashed(code))).mappings().one())
+    of_one = sa.select(authorizations).where(authorizations.c.id == one["authorization"])
+    allowed = dict(connection.execute(of_one).mappings().one())
+    made = [(new_handle(), new_id()) for _ in range(count)]
+    connection.execute(sa.insert(authorizations), [allowed | {"id": id_} for _, id_ in made])
+    rows = [one | {"code": hashed(handle), "authorization": id_} for handle, id_ in made]
+    connection.execute(sa.insert(codes), rows)
+    return made
+
+
+def _refresh_tokens(connection: Connection, authorizations: Sequence[str], now: datetime) -> list[str]:
+    """One for each authorization."""
+    made = [(new_handle(), id_) for id_ in authorizations]
+    rows = [
+        {
+            "ward": WARD,
+            "token": hashed(handle),
+            "client_id": "portal",
+            "authorization": id_,
+            "expires_at": now + _LONG,
+        }
+        for handle, id_ in made
+    ]
+    connection.execute(sa.insert(table_of(RefreshTokenRow)), rows)
+    return [handle for handle, _ in made]
+
+
+def _person(unit: Unit, services: Services, name: str) -> PersonId:
     now = services.clock.now()
     person = people.create_person(unit, services.vault, now)
     proof = NewProof("counter_card", Profile(name, date(1975, 9, 12), "2", "東京都渋谷区"))
     people.record_proof(unit, services.vault, services.thresholds, person, proof, now)
     return person
-
-
-def basic() -> str:
-    """The caller's `client_secret_basic`."""
-    return "Basic " + base64.b64encode(f"portal:{SECRET}".encode("ascii")).decode("ascii")
