@@ -52,6 +52,11 @@ class EventName(StrEnum):
     CLIENT_TOKEN_ISSUED = "token:client:issued"  # noqa: S105 - an event's name
     CLIENT_REFUSED = "token:client:refused"
     TOKEN_REVOKED = "token:authorization:revoked"  # noqa: S105 - an event's name
+    # Ward systems.
+    CLIENT_ADDED = "client:registration:added"
+    CLIENT_CHANGED = "client:registration:changed"
+    CLIENT_ROTATED = "client:credential:rotated"
+    CLIENT_DISABLED = "client:registration:disabled"
     # Decisions.
     DECISION_ALLOWED = "decision:evaluation:allowed"
     DECISION_DENIED = "decision:evaluation:denied"

@@ -67,6 +67,15 @@ def open_database(settings: Settings) -> tuple[Database, Vault]:
     return Database(settings.database_url, AuditRecorder(vault)), vault
 
 
+def procedures_of(settings: Settings) -> Procedures:
+    """The procedures of a deployment.
+
+    :raises ValueError: naming the entry that is wrong.
+    """
+    file = settings.procedures_file
+    return load_procedures(None if file is None else file.read_text("utf-8"))
+
+
 def wards_of(settings: Settings) -> list[Ward]:
     """The wards of a deployment.
 
@@ -111,8 +120,7 @@ def _compose(
     clock = SystemClock()
     revocation = NoRevocation() if settings.crl_folder is None else CrlFiles(settings.crl_folder)
     trust = Trust.from_files(settings.trust_folder, revocation, test_cards=sandbox)
-    text = None if settings.procedures_file is None else settings.procedures_file.read_text("utf-8")
-    procedures, thresholds, pages = load_procedures(text), load_thresholds(), make_pages()
+    procedures, thresholds, pages = procedures_of(settings), load_thresholds(), make_pages()
     rules, batch = load_rules(), Batch(database)
     mailer = SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_sender, clock)
     rings = {ward.code: load_keys(database, vault, ward.code, clock.now()) for ward in wards}

@@ -20,8 +20,9 @@ from card.virtual.store import load_deck, save_card, write_private
 from deploy.sandbox.layout import Layout
 from idp.card_requests import answer_uri
 from idp.cli.serve import SANDBOX_KEY
-from idp.clients import DECIDE, Client, register_client
+from idp.clients import DECIDE, Client
 from idp.keys import KeyPurpose
+from idp.registration import register_client
 from idp.schema import migrate
 from idp.services import Services, compose, open_database
 
@@ -111,7 +112,7 @@ def _register_portal(services: Services, layout: Layout) -> None:
         jwks={"keys": [signer.public_jwk()]},
     )
     with services.database.writing(services.ward.code) as unit:
-        register_client(unit, client, services.clock.now())
+        register_client(unit, client, services.procedures, services.clock.now())
 
 
 def seed(layout: Layout) -> None:

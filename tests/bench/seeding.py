@@ -27,7 +27,8 @@ from delegation.tables import GrantRow
 from idp import sessions
 from idp.authorization.code import issue_code
 from idp.authorization.request import AuthorizationRequest
-from idp.clients import Client, register_client
+from idp.clients import Client
+from idp.registration import register_client
 from idp.schema import migrate
 from idp.services import Services, compose, open_database
 from idp.settings import Settings
@@ -103,7 +104,7 @@ def seed(folder: Path, url: str, port: int, codes: int) -> Seeded:
         secret_hash=hashlib.sha256(SECRET.encode("ascii")).hexdigest(),
     )
     with services.database.writing(services.ward.code) as unit:
-        register_client(unit, client, services.clock.now())
+        register_client(unit, client, services.procedures, services.clock.now())
     seeded = Seeded(environment, *_people(services, codes))
     services.database.close()
     return seeded
