@@ -28,6 +28,7 @@ class EventName(StrEnum):
     CARD_REFUSED = "card:answer:refused"
     CARD_ANSWER_FOREIGN = "card:answer:foreign_browser"
     PASSKEY_REFUSED = "passkey:assertion:refused"
+    LOGIN_PICKED = "sandbox:login:picked"
     # Grants.
     GRANT_PROPOSED = "grant:grant:proposed"
     GRANT_ACCEPTED = "grant:grant:accepted"
