@@ -28,6 +28,7 @@ class EventName(StrEnum):
     CARD_REFUSED = "card:answer:refused"
     CARD_ANSWER_FOREIGN = "card:answer:foreign_browser"
     PASSKEY_REFUSED = "passkey:assertion:refused"
+    LOGIN_PICKED = "sandbox:login:picked"
     # Grants.
     GRANT_PROPOSED = "grant:grant:proposed"
     GRANT_ACCEPTED = "grant:grant:accepted"
@@ -65,6 +66,11 @@ class EventName(StrEnum):
     CLIENT_TOKEN_ISSUED = "token:client:issued"  # noqa: S105 - an event's name
     CLIENT_REFUSED = "token:client:refused"
     TOKEN_REVOKED = "token:authorization:revoked"  # noqa: S105 - an event's name
+    # Ward systems.
+    CLIENT_ADDED = "client:registration:added"
+    CLIENT_CHANGED = "client:registration:changed"
+    CLIENT_ROTATED = "client:credential:rotated"
+    CLIENT_DISABLED = "client:registration:disabled"
     # Decisions.
     DECISION_ALLOWED = "decision:evaluation:allowed"
     DECISION_DENIED = "decision:evaluation:denied"

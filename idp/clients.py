@@ -1,9 +1,8 @@
-"""Ward systems as OAuth clients."""
+"""Ward systems as OAuth clients. One that was disabled is found by no process, from the commit on."""
 
-import hashlib
 import json
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -15,10 +14,10 @@ from sqlalchemy.engine import Connection
 from sqlmodel import Session
 
 from assurance.among import among
-from assurance.database import Unit, connection_of, table_of
+from assurance.database import connection_of, table_of
+from assurance.handles import hashed
 from assurance.wards import WardCode
 from card.jose import KeySet
-from delegation.client import DELEGATED_PREFIX
 from idp.tables import OAuthClientRow
 
 DECIDE: Final = "decide"
@@ -34,6 +33,8 @@ class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
     :param sector: the one in which it knows people, as client, audience and caller.
     :param audience: `aud` of access tokens made for it.
     :param procedures: what it may ask about, and what tokens for it may name.
+    :param secret_hash: as `hashed` makes it.
+    :param previous_until: until then also what the last rotation replaced is its own.
     """
 
     client_id: str
@@ -48,15 +49,38 @@ class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
     delegation_aware: bool
     jwks: Mapping[str, Any] | None = None
     secret_hash: str | None = None
+    previous_jwks: Mapping[str, Any] | None = None
+    previous_secret_hash: str | None = None
+    previous_until: datetime | None = None
 
     def offers(self, procedures: Collection[str]) -> bool:
         """Whether someone may act here for another, in one of these procedures."""
         return self.delegation_aware and not self.procedures.isdisjoint(procedures)
 
     @cached_property
-    def keys(self) -> KeySet:
-        """The public keys that its assertions verify with."""
+    def _keys(self) -> KeySet:
         return KeySet.from_jwks(self.jwks or {}, ASSERTION_ALGS)
+
+    @cached_property
+    def _previous_keys(self) -> KeySet:
+        return KeySet.from_jwks(self.previous_jwks or {}, ASSERTION_ALGS)
+
+    def _overlaps(self, now: datetime) -> bool:
+        return self.previous_until is not None and now < self.previous_until
+
+    def keys(self, now: datetime) -> Sequence[KeySet]:
+        """The public keys that its assertions verify with.
+
+        Old and new apart, since an assertion may leave out which key of a set of one it is signed with.
+        """
+        return (self._keys, self._previous_keys) if self._overlaps(now) else (self._keys,)
+
+    def has_secret(self, secret: str, now: datetime) -> bool:
+        """Whether the secret is its own."""
+        given, own = hashed(secret), [self.secret_hash]
+        if self._overlaps(now):
+            own.append(self.previous_secret_hash)
+        return any(hash_ is not None and secrets.compare_digest(hash_, given) for hash_ in own)
 
     # What Authlib asks of a client (RFC 6749 §2).
 
@@ -75,11 +99,6 @@ class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
         """Exact comparison (RFC 9700 §2.1)."""
         return redirect_uri in self.redirect_uris
 
-    def check_client_secret(self, client_secret: str) -> bool:
-        """Whether the secret is its own."""
-        given = hashlib.sha256(client_secret.encode("utf-8")).hexdigest()
-        return self.secret_hash is not None and secrets.compare_digest(self.secret_hash, given)
-
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """It has one method at every endpoint."""
         del endpoint
@@ -96,36 +115,13 @@ class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
         return bool(self.redirect_uris) and grant_type in {"authorization_code", "refresh_token"}
 
 
-def register_client(unit: Unit, client: Client, now: datetime) -> None:
-    """Write a client's row, or the changes of one that is there.
-
-    :raises ValueError: for a scope that the mint alone writes.
-    """
-    if any(scope.startswith(DELEGATED_PREFIX) for scope in client.scopes):
-        raise ValueError("delegated: scopes are not registered")
-    unit.session.merge(
-        OAuthClientRow(
-            ward=unit.ward,
-            client_id=client.client_id,
-            name_ja=client.name["ja"],
-            name_en=client.name["en"],
-            redirect_uris=json.dumps(client.redirect_uris),
-            post_logout_redirect_uris=json.dumps(client.post_logout_redirect_uris),
-            auth_method=client.auth_method,
-            secret_hash=client.secret_hash,
-            jwks=None if client.jwks is None else json.dumps(client.jwks),
-            sector=client.sector,
-            audience=client.audience,
-            scopes=json.dumps(sorted(client.scopes)),
-            procedures=json.dumps(sorted(client.procedures)),
-            delegation_aware=client.delegation_aware,
-            created_at=now,
-        )
-    )
-
-
 _CLIENT: Final = table_of(OAuthClientRow)
-_CLIENTS: Final = sa.select(_CLIENT).where(among(_CLIENT.c.client_id, "ids"))
+_CLIENTS: Final = sa.select(_CLIENT).where(among(_CLIENT.c.client_id, "ids"), _CLIENT.c.disabled_at.is_(None))
+
+
+def _jwks(text: str | None) -> Mapping[str, Any] | None:
+    read: Mapping[str, Any] | None = None if text is None else json.loads(text)
+    return read
 
 
 @lru_cache(maxsize=4096)
@@ -142,8 +138,11 @@ def _read(row: "sa.Row[Any]") -> Client:
         scopes=frozenset(json.loads(row.scopes)),
         procedures=frozenset(json.loads(row.procedures)),
         delegation_aware=row.delegation_aware,
-        jwks=None if row.jwks is None else json.loads(row.jwks),
+        jwks=_jwks(row.jwks),
         secret_hash=row.secret_hash,
+        previous_jwks=_jwks(row.previous_jwks),
+        previous_secret_hash=row.previous_secret_hash,
+        previous_until=row.previous_until,
     )
 
 
@@ -158,3 +157,9 @@ def load_client(session: Session, ward: WardCode, client_id: str) -> Client | No
     if "\x00" in client_id:
         return None
     return load_all(connection_of(session), ward, [client_id]).get(client_id)
+
+
+def name_of(session: Session, ward: WardCode, client_id: str) -> Mapping[str, str]:
+    """What people know a system by: also one that was disabled did what they see that it did."""
+    row = session.get(OAuthClientRow, (ward, client_id))
+    return {"ja": client_id, "en": client_id} if row is None else {"ja": row.name_ja, "en": row.name_en}

@@ -19,7 +19,7 @@ from delegation.decision import Acting, Caller
 from delegation.grant import GrantId
 from delegation.parts import Errand, Parts
 from idp import card_requests, interactions, sessions
-from idp.clients import DECIDE, load_client
+from idp.clients import DECIDE, name_of
 from idp.faults import Stranded
 from idp.keys import KeyPurpose
 from idp.login.flow import ask_to_log_in
@@ -140,8 +140,7 @@ class _Callers:
         return Caller(client.client_id, client.name, client.audience, client.sector, client.procedures)
 
     def name(self, session: Session, caller: str) -> Mapping[str, str]:
-        client = load_client(session, self._services.ward.code, caller)
-        return {"ja": caller, "en": caller} if client is None else client.name
+        return name_of(session, self._services.ward.code, caller)
 
 
 class _Presented:

@@ -1,10 +1,16 @@
 """What a ward's application is made of. Everything gets its parts from here; there are no globals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+from fastapi import APIRouter
+from sqlmodel import Session
+from starlette.requests import Request
 
 from assurance.batch import Batch
 from assurance.database import Database
+from assurance.levels import Level
 from assurance.mail import Mailer, SmtpMailer
 from assurance.procedures import Procedures, load_procedures
 from assurance.sealed import MasterKeys, Vault
@@ -25,12 +31,36 @@ from idp.token.lookups import Lookups
 from idp.token.presented import AccessTokens
 
 
+class OtherLogin(Protocol):
+    """A way to log in that whoever composes the service brings along; the provider itself has none."""
+
+    @property
+    def source(self) -> Source:
+        """The package of its templates and texts."""
+
+    @property
+    def template(self) -> str:
+        """What the page of all ways shows of it."""
+
+    def offered(
+        self, request: Request, session: Session, services: "Services", level: Level
+    ) -> Mapping[str, object]:
+        """What the template is given, besides the interaction and the ward's path.
+
+        :param level: what the login must reach.
+        """
+
+    def routes(self, services: "Services") -> APIRouter:
+        """Its pages in one ward."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts of one ward's application.
 
     :param lookups: what the hot endpoints ask through the batch door.
     :param tokens: verifies this ward's access tokens.
+    :param other_logins: ways to log in besides the provider's own; none in production.
     """
 
     ward: Ward
@@ -48,16 +78,19 @@ class Services:
     rules: Rules
     lookups: Lookups
     tokens: AccessTokens
+    other_logins: Sequence[OtherLogin] = ()
 
     def address(self, path: str) -> str:
         """A page of this ward, as a path of its origin."""
         return f"{self.ward.path}{path}"
 
 
-def make_pages() -> Pages:
-    """The pages of every layer."""
+def make_pages(other_logins: Sequence[OtherLogin] = ()) -> Pages:
+    """The pages of every layer, and of whatever else there is to log in by."""
+    others = [other.source for other in other_logins]
     return Pages(
-        [Source("delegation", "delegation"), Source("idp", "idp")], ["card", "assurance", "delegation", "idp"]
+        [Source("delegation", "delegation"), Source("idp", "idp"), *others],
+        ["card", "assurance", "delegation", "idp", *(other.package for other in others)],
     )
 
 
@@ -65,6 +98,15 @@ def open_database(settings: Settings) -> tuple[Database, Vault]:
     """The database of a deployment, which records what happens, and what opens its sealed fields."""
     vault = Vault(MasterKeys.from_file(settings.master_key_file))
     return Database(settings.database_url, AuditRecorder(vault)), vault
+
+
+def procedures_of(settings: Settings) -> Procedures:
+    """The procedures of a deployment.
+
+    :raises ValueError: naming the entry that is wrong.
+    """
+    file = settings.procedures_file
+    return load_procedures(None if file is None else file.read_text("utf-8"))
 
 
 def wards_of(settings: Settings) -> list[Ward]:
@@ -86,24 +128,35 @@ def background_of(wards: Sequence[Services]) -> tuple[Sweeper, Sequencer]:
     return Sweeper(database, codes, clock), Sequencer(database, logs, clock)
 
 
-def compose(settings: Settings, *, sandbox: bool = False) -> Sequence[Services]:
+def compose(
+    settings: Settings, *, sandbox: bool = False, other_logins: Sequence[OtherLogin] = ()
+) -> Sequence[Services]:
     """Build every ward's parts; they share what belongs to no ward.
 
-    :raises ValueError: when the database or the issuers are of another kind than this start.
+    :raises ValueError: when the database or the issuers are of another kind than this start, or another way
+        to log in is brought along to anything but a sandbox.
     """
     wards = wards_of(settings)
+    if other_logins and not sandbox:
+        raise ValueError("another way to log in; only `dairi sandbox` may have one")
     if not sandbox and any(not ward.issuer.startswith("https://") for ward in wards):
         raise ValueError("an issuer without https; only `dairi sandbox` may do that")
     database, vault = open_database(settings)
     try:
-        return _compose(settings, wards, database, vault, sandbox=sandbox)
+        return _compose(settings, wards, database, vault, sandbox=sandbox, other_logins=other_logins)
     except BaseException:
         database.close()
         raise
 
 
 def _compose(
-    settings: Settings, wards: Sequence[Ward], database: Database, vault: Vault, *, sandbox: bool
+    settings: Settings,
+    wards: Sequence[Ward],
+    database: Database,
+    vault: Vault,
+    *,
+    sandbox: bool,
+    other_logins: Sequence[OtherLogin],
 ) -> Sequence[Services]:
     if not is_current(database):
         raise ValueError("the database is of another version; run `dairi migrate`")
@@ -111,8 +164,7 @@ def _compose(
     clock = SystemClock()
     revocation = NoRevocation() if settings.crl_folder is None else CrlFiles(settings.crl_folder)
     trust = Trust.from_files(settings.trust_folder, revocation, test_cards=sandbox)
-    text = None if settings.procedures_file is None else settings.procedures_file.read_text("utf-8")
-    procedures, thresholds, pages = load_procedures(text), load_thresholds(), make_pages()
+    procedures, thresholds, pages = procedures_of(settings), load_thresholds(), make_pages(other_logins)
     rules, batch = load_rules(), Batch(database)
     mailer = SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_sender, clock)
     rings = {ward.code: load_keys(database, vault, ward.code, clock.now()) for ward in wards}
@@ -133,6 +185,7 @@ def _compose(
             rules=rules,
             lookups=Lookups(ward.code, batch, clock, vault),
             tokens=AccessTokens(ward.issuer, rings[ward.code].key_set(KeyPurpose.TOKEN), clock),
+            other_logins=tuple(other_logins),
         )
         for ward in wards
     ]

@@ -87,6 +87,8 @@ class OAuthClientRow(SQLModel, table=True):
     :param redirect_uris: JSON list, as `post_logout_redirect_uris`, `scopes` and `procedures`.
     :param secret_hash: SHA-256 of a random secret, for `client_secret_basic`.
     :param jwks: JSON of the client's public keys, for `private_key_jwt`.
+    :param previous_until: how long what the last rotation replaced goes on working.
+    :param disabled_at: since when it is nobody, and what hangs from it nothing.
     """
 
     __tablename__ = "oauth_client"
@@ -106,6 +108,10 @@ class OAuthClientRow(SQLModel, table=True):
     procedures: str
     delegation_aware: bool
     created_at: datetime = time_column()
+    previous_secret_hash: str | None = None
+    previous_jwks: str | None = None
+    previous_until: datetime | None = time_column(nullable=True)
+    disabled_at: datetime | None = time_column(nullable=True)
 
 
 class SubjectRow(SQLModel, table=True):

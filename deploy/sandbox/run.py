@@ -1,6 +1,7 @@
 """`dairi sandbox`: start every part in a process of its own, print the tour, and stop them all together."""
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from card.virtual.deck import DeckServer, LocalDeck
 from card.virtual.store import load_deck
 from card.virtual.vpcd import VpcdSlot
 from deploy.sandbox.layout import NEIGHBOUR, Layout
+from deploy.sandbox.provider import on_loopback
 from deploy.sandbox.seed import PASSWORD, PIN, prepare_folder, seed
 
 _READY_S: Final = 60.0
@@ -122,6 +124,7 @@ Use two browser profiles, one for each of them.
   7. Hanako: on the grant's page see what was done, and end it. Whatever Yuki tries next is refused.
   8. Hanako: {layout.issuers[NEIGHBOUR]}/account is 世田谷区, next door; her card is another person there.
 
+Trying your own system: `dairi client add` registers it, and the login page lets you pick any of these people.
 In another shell, after `. {layout.folder}/environment`: `.venv/bin/dairi audit verify`.
 Ctrl-C stops everything; the next start goes on from here, `make sandbox-reset` from scratch.
 """
@@ -169,7 +172,8 @@ def sandbox(
         stack.callback(parts.stop)
         typer.echo("Starting the provider, the sample ward system, the mail catcher and the bridge ...")
         card = _lay_cards(layout, stack)
-        parts.start("provider", ["-m", "deploy.sandbox.provider"])
+        code = secrets.token_urlsafe(9)
+        parts.start("provider", ["-m", "deploy.sandbox.provider", code])
         parts.start("mailbox", ["-m", "deploy.sandbox.mailbox", str(smtp_port), str(mail_port)])
         portal = ["-m", "deploy.sandbox.portal", layout.issuer, layout.portal, str(layout.portal_key)]
         parts.start("portal", portal)
@@ -182,6 +186,8 @@ def sandbox(
         parts.wait_until_ready("portal", layout.portal)
         threading.Thread(target=_keep_lists_fresh, args=(authority, stopped), daemon=True).start()
         typer.echo(_tour(layout))
+        if not on_loopback(layout.settings().host):
+            typer.echo(f"Other machines reach the provider; there, a person is picked with the code {code}.")
         while not stopped.wait(1):
             died = parts.died()
             if died is not None:

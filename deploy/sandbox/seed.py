@@ -27,8 +27,9 @@ from delegation.audit.recorder import writers_of
 from deploy.sandbox.layout import NEIGHBOUR, WARD, Layout
 from idp.card_requests import answer_uri
 from idp.cli.serve import SANDBOX_KEY
-from idp.clients import DECIDE, Client, register_client
+from idp.clients import DECIDE, Client
 from idp.keys import KeyPurpose
+from idp.registration import register_client
 from idp.schema import migrate
 from idp.services import Services, compose, open_database
 
@@ -135,7 +136,7 @@ def _register_portal(services: Services, layout: Layout) -> None:
         jwks={"keys": [signer.public_jwk()]},
     )
     with services.database.writing(services.ward.code) as unit:
-        register_client(unit, client, services.clock.now())
+        register_client(unit, client, services.procedures, services.clock.now())
 
 
 def _pin(services: Services) -> Pin:

@@ -21,6 +21,7 @@ class Command(NamedTuple):
 COMMANDS: Final[Mapping[str, Command]] = {
     "serve": Command("idp.cli.serve", "serve", "Serve the wards of the settings, in production."),
     "migrate": Command("idp.cli.migrate", "migrate", "Bring the database to this version."),
+    "client": Command("idp.cli.client", "app", "The ward systems that may ask."),
     "keys": Command("idp.cli.keys", "app", "The keys that a ward signs with."),
     "audit": Command("idp.cli.audit", "app", "Judge the audit log."),
     "staff": Command("idp.cli.staff", "app", "Name a ward's first staff, and list who has which role."),

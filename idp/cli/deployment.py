@@ -7,6 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from assurance.database import Database, StorageUnavailable
+from assurance.procedures import Procedures
 from assurance.sealed import Vault
 from assurance.wards import Ward
 from card.clock import SystemClock
@@ -14,7 +15,7 @@ from delegation.audit.checkpoint import LogKey, log_key, origin_of
 from delegation.audit.closing import close_own
 from delegation.audit.recorder import writers_of
 from idp.keys import KeyRing, load_keys, read_log_keys
-from idp.services import open_database, wards_of
+from idp.services import open_database, procedures_of, wards_of
 from idp.settings import Settings, describe
 
 
@@ -46,12 +47,21 @@ def deployment() -> Iterator[tuple[Database, Vault, list[Ward]]]:
         database.close()
 
 
-def chosen_ward(wards: Sequence[Ward], code: str) -> Ward:
-    """The ward of a code; without one the first."""
-    for ward in wards:
-        if code in {"", ward.code}:
-            return ward
-    raise fail(f"{code} is not served here")
+def chosen(wards: Sequence[Ward], code: str) -> Ward:
+    """The ward that a command is about; where there are several, it is named."""
+    found = [ward for ward in wards if code in {"", ward.code}]
+    if len(found) == 1:
+        return found[0]
+    codes = ", ".join(ward.code for ward in wards)
+    raise fail(f"{code} is not served here; the wards are {codes}" if code else f"Name the ward: {codes}")
+
+
+def offered() -> Procedures:
+    """The procedures of the same deployment."""
+    try:
+        return procedures_of(Settings())
+    except (OSError, ValueError) as error:
+        raise fail(f"The procedures cannot be read: {error}") from error
 
 
 def ring(database: Database, vault: Vault, ward: Ward) -> KeyRing:

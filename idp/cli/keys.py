@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from card.clock import SystemClock
-from idp.cli.deployment import chosen_ward, deployment, fail, log_key_of, ring
+from idp.cli.deployment import chosen, deployment, fail, log_key_of, ring
 from idp.keys import KeyPurpose, key_rows, new_key
 
 app = typer.Typer(no_args_is_help=True, help="The keys that a ward signs with.")
@@ -34,8 +34,8 @@ def rotate(
     if purpose is KeyPurpose.LOG:
         raise fail("the log's key is what verifiers pin; it is not rotated")
     with deployment() as (database, vault, wards):
-        chosen = chosen_ward(wards, ward)
-        with database.writing(chosen.code) as unit:
+        of = chosen(wards, ward)
+        with database.writing(of.code) as unit:
             made = new_key(unit, vault, purpose, SystemClock().now())
     typer.echo(f"{made.kid} signs from the next start on.")
 
@@ -47,10 +47,10 @@ def export(
 ) -> None:
     """Write the public keys that a verifier of mandates and of the audit log pins."""
     with deployment() as (database, vault, wards):
-        chosen = chosen_ward(wards, ward)
-        keys = ring(database, vault, chosen)
+        of = chosen(wards, ward)
+        keys = ring(database, vault, of)
     folder.mkdir(parents=True, exist_ok=True)
     archive = {"keys": keys.public(KeyPurpose.ARCHIVE)}
     (folder / "archive.json").write_text(json.dumps(archive, indent=1) + "\n", "utf-8")
-    (folder / "log.keys").write_text(log_key_of(chosen, keys).text + "\n", "utf-8")
+    (folder / "log.keys").write_text(log_key_of(of, keys).text + "\n", "utf-8")
     typer.echo(f"archive.json and log.keys are in {folder}.")

@@ -31,7 +31,7 @@ from card.pages import load_catalogue
 from card.revocation import CrlFiles, NoRevocation
 from card.transport import Reader
 from card.trust import Trust
-from idp.cli.deployment import chosen_ward, deployment, fail
+from idp.cli.deployment import chosen, deployment, fail
 from idp.schema import is_current
 from idp.settings import Settings
 
@@ -145,7 +145,7 @@ def begin(
     with deployment() as (database, vault, wards), _explained():
         if not ward and len(wards) > 1:  # the wrong one could never be begun anew
             raise fail("Name the ward with --ward.")
-        begun = chosen_ward(wards, ward)
+        begun = chosen(wards, ward)
         _refuse_other_version(database)
         _refuse_begun(database, begun)
         trust = _trust(database)
@@ -172,7 +172,7 @@ def list_staff(
     """Show who has, or had, which role, since when and until when."""
     now = SystemClock().now()
     with deployment() as (database, vault, wards):
-        asked = chosen_ward(wards, ward)
+        asked = chosen(wards, ward)
         _refuse_other_version(database)
         with database.reading(asked.code) as session:
             rows = roles.roles_in(session, asked.code)

@@ -23,7 +23,11 @@ def login_routes(services: Services) -> APIRouter:
         with database.reading(ward.code) as session:
             interaction = interactions.load(session, services, request, i, kinds=LOGINS)
             login = sessions.current(session, services, request)
-        level = interaction.needed.requirement.level
+            level = interaction.needed.requirement.level
+            others = [
+                (other.template, other.offered(request, session, services, level))
+                for other in services.other_logins
+            ]
         if interaction.needed.is_met_by(login, services.clock.now()):
             return see_other(interaction.return_to)  # a second tab, or the way back from a page that expired
         context = {
@@ -33,9 +37,12 @@ def login_routes(services: Services) -> APIRouter:
             "too_weak": login is not None and not login.assurance.level.reaches(level),
             "email": level.aal == AAL.CONTACT,
             "passkey": level.aal <= AAL.MULTI,
+            "others": others,
         }
         return pages.render(request, "idp/login/choose.html", context, leads_out=True)
 
     for routes in (card_routes, passkey_routes, email_routes):
         router.include_router(routes(services))
+    for other in services.other_logins:
+        router.include_router(other.routes(services))
     return router

@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -78,6 +79,22 @@ def read_claimed(form: Mapping[str, str], header: str | None) -> Claimed:
     return claimed if form.get("client_id", claimed.client_id) == claimed.client_id else Claimed()
 
 
+def _verified(client: Client, assertion: str, audience: str, now: datetime) -> Mapping[str, Any] | None:
+    for keys in client.keys(now):
+        with suppress(TokenRejected):
+            return verify_compact(
+                assertion,
+                keys,
+                typ=("", "JWT", "client-authentication+jwt"),
+                issuer=client.client_id,
+                audience=audience,
+                required=("sub", "jti"),
+                now=now,
+                leeway_s=10,
+            )
+    return None
+
+
 def verify_assertion(
     services: Services, client: Client, form: Mapping[str, str], *, used: bool
 ) -> Insert | None:
@@ -91,18 +108,10 @@ def verify_assertion(
         return None
     assertion, ours = form.get("client_assertion", ""), {issuer, f"{issuer}/token"}
     audience = _unverified(assertion).get("aud")
-    try:
-        claims: Mapping[str, Any] = verify_compact(
-            assertion,
-            client.keys,
-            typ=("", "JWT", "client-authentication+jwt"),
-            issuer=client.client_id,
-            audience=audience if isinstance(audience, str) and audience in ours else issuer,
-            required=("sub", "jti"),
-            now=now,
-            leeway_s=10,
-        )
-    except TokenRejected:
+    claims = _verified(
+        client, assertion, audience if isinstance(audience, str) and audience in ours else issuer, now
+    )
+    if claims is None:
         return None
     expires = datetime.fromtimestamp(float(claims["exp"]), UTC)
     if claims["sub"] != client.client_id or expires > now + _LONGEST_ASSERTION:

@@ -157,8 +157,8 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
 
     def _by_secret(self, query: Callable[[str], Client | None], request: TokenRequest) -> Client | None:
         del query, request
-        client, secret = self._loaded.client, self._loaded.secret
-        return client if client is not None and secret and client.check_client_secret(secret) else None
+        client, secret, now = self._loaded.client, self._loaded.secret, self._services.clock.now()
+        return client if client is not None and secret and client.has_secret(secret, now) else None
 
     def _by_assertion(self, query: Callable[[str], Client | None], request: TokenRequest) -> Client | None:
         del query

@@ -20,10 +20,11 @@ from assurance.wards import WardCode
 from delegation import registry
 from delegation.grant import GrantId
 from delegation.registry import Usable
-from idp.tables import AuthorizationRow, LoginSessionRow
+from idp.tables import AuthorizationRow, LoginSessionRow, OAuthClientRow
 
 AUTHORIZATION: Final = table_of(AuthorizationRow)
 _LOGIN: Final = table_of(LoginSessionRow)
+_CLIENT: Final = table_of(OAuthClientRow)
 _STANDING: Final = (
     sa.select(
         AUTHORIZATION,
@@ -33,7 +34,12 @@ _STANDING: Final = (
         _LOGIN.c.ended_at.label("login_ended_at"),
     )
     .join(_LOGIN, (_LOGIN.c.ward == AUTHORIZATION.c.ward) & (_LOGIN.c.id == AUTHORIZATION.c.login))
+    .join(
+        _CLIENT,
+        (_CLIENT.c.ward == AUTHORIZATION.c.ward) & (_CLIENT.c.client_id == AUTHORIZATION.c.client_id),
+    )
     .where(
+        _CLIENT.c.disabled_at.is_(None),
         among(AUTHORIZATION.c.id, "ids"),
     )
 )
@@ -81,7 +87,7 @@ def _usable(found: Usable | None, row: "sa.Row[tuple[object, ...]]") -> Usable |
 def load_standings(
     connection: Connection, ward: WardCode, ids: Collection[str], now: datetime
 ) -> Mapping[str, Standing]:
-    """Read authorizations by their ids."""
+    """Read authorizations by their ids; nothing stands that a client has which was disabled."""
     rows = connection.execute(_STANDING, {"ward": ward, "ids": list(ids)}).all()
     persons = {PersonId(row.person) for row in rows}
     proofs = people.proofs_of_all(connection, ward, persons)

@@ -39,8 +39,9 @@ from idp import sessions
 from idp.authorization.code import issue_code
 from idp.authorization.request import AuthorizationRequest
 from idp.card_requests import answer_uri
-from idp.clients import Client, register_client
+from idp.clients import Client
 from idp.keys import KeyPurpose
+from idp.registration import register_client
 from idp.schema import migrate
 from idp.services import Services, compose, open_database
 from idp.settings import Settings
@@ -175,7 +176,7 @@ def seed(folder: Path, url: str, port: int) -> Seeded:
     holder = Holder("田中\u3000花子", date(1948, 5, 3), "2", "東京都渋谷区")
     card = authority.issue_card(holder, services.clock.now())
     with services.database.writing(services.ward.code) as unit:
-        register_client(unit, client, services.clock.now())
+        register_client(unit, client, services.procedures, services.clock.now())
     with services.database.writing(services.ward.code) as unit:
         seeded = _people(unit, services, environment, card)
     services.database.close()

@@ -15,7 +15,7 @@ from assurance.person import new_id
 from assurance.tables import ProofRow, ProtectionRow
 from card.jose import unverified_claims
 from delegation.tables import DecisionRow, HoldRow
-from idp.clients import register_client
+from idp.registration import register_client
 from tests.conftest import FixedClock
 from tests.delegation.conftest import Town
 from tests.idp.conftest import WardSystem, authorize, redeem, returned
@@ -310,7 +310,9 @@ def test_a_client_that_may_no_longer_act_gets_no_more_delegated_tokens(
 ) -> None:
     tokens = act(town, portal, town.active())
     with town.services.database.writing(town.services.ward.code) as unit:
-        register_client(unit, replace(portal.client, **change), town.services.clock.now())
+        register_client(
+            unit, replace(portal.client, **change), town.services.procedures, town.services.clock.now()
+        )
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     assert portal.post("/token", form).json()["error"] == "invalid_grant"
 

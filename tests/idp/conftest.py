@@ -26,9 +26,10 @@ from card.jose import SoftwareSigner, b64url_encode, sign_compact
 from card.test_authority import TestAuthority
 from idp import sessions
 from idp.app import create_app
-from idp.clients import Client, register_client
+from idp.clients import Client
 from idp.cookies import Cookie
 from idp.keys import KeyPurpose, load_keys
+from idp.registration import register_client
 from idp.services import Services
 from idp.token.lookups import Lookups
 from idp.token.presented import AccessTokens
@@ -145,7 +146,7 @@ def new_system(app: Any, services: Services) -> Callable[..., WardSystem]:
             jwks={"keys": [signer.public_jwk()]},
         )
         with services.database.writing(services.ward.code) as unit:
-            register_client(unit, client, services.clock.now())
+            register_client(unit, client, services.procedures, services.clock.now())
         http = TestClient(app, base_url=services.ward.origin, follow_redirects=False)
         return WardSystem(client, signer, services, http)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from idp.clients import register_client
+from idp.registration import register_client
 from idp.services import Services
 from tests.conftest import FixedClock
 from tests.idp.conftest import AFTER_LOGOUT, CALLBACK, LogIn, WardSystem, authorize, redeem, returned
@@ -63,7 +63,7 @@ def test_rp_initiated_logout_3_state_joins_a_query_that_is_there(
     with_query = f"{AFTER_LOGOUT}?lang=ja"
     with services.database.writing(services.ward.code) as unit:
         changed = replace(portal.client, post_logout_redirect_uris=(with_query,))
-        register_client(unit, changed, services.clock.now())
+        register_client(unit, changed, services.procedures, services.clock.now())
     asked = {"id_token_hint": hint, "post_logout_redirect_uri": with_query, "state": "x y"}
     assert browser.get("/end-session", params=asked).headers["location"] == f"{with_query}&state=x+y"
 

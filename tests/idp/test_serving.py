@@ -32,6 +32,7 @@ from assurance.sealed import MasterKeys, Vault
 from card.certificates import Purpose
 from card.test_authority import TestAuthority
 from delegation.rules import Rules
+from deploy.sandbox.pick import PickAPerson
 from idp import logs, schema
 from idp import services as composition
 from idp.app import create_app
@@ -224,6 +225,21 @@ def test_production_refuses_a_sandbox_database_and_another_master_key(
     database.close()
     assert "sandbox database" in refused({**deployment, "DAIRI_DATABASE_URL": url})
     assert len(served) == 1
+
+
+def test_production_has_no_way_to_log_in_besides_its_own(
+    deployment: dict[str, str], served: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what it serves nor what it is composed of can be one where a person is picked."""
+    assert run(serve, deployment).exit_code == 0
+    posted = TestClient(served[0], base_url=f"https://{HOST}").post(
+        "/login/pick", headers={"origin": f"https://{HOST}"}
+    )
+    assert posted.status_code == 404
+    for name, value in deployment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match="only `dairi sandbox`"):
+        composition.compose(Settings(), other_logins=[PickAPerson()])
 
 
 def test_a_refused_start_does_not_mark_the_database(

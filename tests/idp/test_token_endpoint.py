@@ -19,7 +19,7 @@ from assurance.evidence import Passkey
 from assurance.tables import PasskeyRow, ProofRow
 from card.jose import b64url_encode, unverified_claims
 from delegation.audit.tables import LeafRow
-from idp.clients import register_client
+from idp.registration import Unregistrable, register_client
 from idp.services import Services
 from tests.conftest import FixedClock
 from tests.idp.conftest import ASSERTION, LogIn, WardSystem, authorize, redeem, returned
@@ -38,7 +38,7 @@ def by_secret(portal: WardSystem, services: Services) -> WardSystem:
         secret_hash=hashlib.sha256(SECRET.encode()).hexdigest(),
     )
     with services.database.writing(services.ward.code) as unit:
-        register_client(unit, client, services.clock.now())
+        register_client(unit, client, services.procedures, services.clock.now())
     return replace(portal, client=client)
 
 
@@ -121,7 +121,7 @@ def test_oidc_core_9_clients_sign_with_their_own_kind_of_key(
     key = joserfc_jwk.generate_key(kind, parameter, private=True, auto_kid=True)
     client = replace(portal.client, jwks={"keys": [key.as_dict(private=False) | {"alg": alg}]})
     with services.database.writing(services.ward.code) as unit:
-        register_client(unit, client, services.clock.now())
+        register_client(unit, client, services.procedures, services.clock.now())
     now = int(services.clock.now().timestamp())
     claims = {
         "iss": "portal", "sub": "portal", "aud": services.ward.issuer, "jti": "j", "iat": now, "exp": now + 60
@@ -201,8 +201,11 @@ def test_rfc6750_3_1_without_a_token_no_error_is_named(browser: TestClient) -> N
 
 def test_scopes_that_the_mint_alone_writes_are_not_registered(portal: WardSystem, services: Services) -> None:
     client = replace(portal.client, scopes=portal.client.scopes | {"delegated:kaigo"})
-    with pytest.raises(ValueError, match="delegated"), services.database.writing(services.ward.code) as unit:
-        register_client(unit, client, services.clock.now())
+    with (
+        pytest.raises(Unregistrable, match="delegated"),
+        services.database.writing(services.ward.code) as unit,
+    ):
+        register_client(unit, client, services.procedures, services.clock.now())
 
 
 def test_a_token_that_was_verified_before_expires_all_the_same(

@@ -1,6 +1,6 @@
 """Care offices (居宅介護支援事業所): who works for them, what they ask, whom they designate.
 
-Revision 0006, after 0004.
+Revision 0006, after 0005.
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from assurance.database import UtcDateTime
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
