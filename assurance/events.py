@@ -40,6 +40,17 @@ class EventName(StrEnum):
     INVITATION_REFUSED = "grant:invitation:refused"
     MANDATE_SIGNED = "grant:mandate:signed"
     MANDATE_REFUSED = "grant:mandate:refused"
+    # The counter.
+    COUNTER_VISIT_OPENED = "counter:visit:opened"
+    COUNTER_VISIT_ENDED = "counter:visit:ended"
+    COUNTER_CARD_REFUSED = "counter:card:refused"
+    COUNTER_MANDATE_ASKED = "counter:mandate:asked"
+    COUNTER_GRANT_CHANGED = "counter:grant:changed"
+    PAPER_ENTERED = "counter:paper:entered"
+    PAPER_REGISTERED = "counter:paper:registered"
+    PAPER_REFUSED = "counter:paper:refused"
+    LETTER_READ = "counter:letter:read"
+    LETTER_PRINTED = "counter:letter:printed"
     # Tokens.
     AUTHORIZATION_GRANTED = "token:authorization:granted"
     AUTHORIZATION_ENDED = "token:authorization:ended"

@@ -20,7 +20,7 @@ from card.faults import Fault
 from card.jose import sign_compact
 from card.pages import LOCALES
 from card.revocation import RevocationState
-from delegation import accepting, mandate, notices, registry
+from delegation import accepting, mandate, notices, registry, visiting
 from delegation.assured import PROVEN, required
 from delegation.grant import GrantState, check_terms
 from delegation.parts import Errand, Parts
@@ -86,6 +86,19 @@ def ask_for_signature(unit: Unit, parts: Parts, login: Login | None, id_: str, l
     """
     login = required(parts, login, PROVEN)
     row = registry.find_as_principal(unit.session, unit.ward, id_, login.person)
+    pages = (parts.address(f"/grants/{id_}"), parts.address(f"/grants/{id_}/sign"))
+    return to_card(unit, parts, row, login.person, locale, pages)
+
+
+def to_card(
+    unit: Unit, parts: Parts, row: GrantRow, principal: PersonId, locale: str, pages: tuple[str, str]
+) -> Errand:
+    """What a browser carries to the card of a principal who is here: by her login, or at the counter.
+
+    :raises Fault: `grant.*`.
+    """
+    if row.principal != principal:
+        raise Fault("grant.not_now")
     asked = to_sign(unit.session, parts, row, locale)
     return parts.signing.ask(
         unit,
@@ -95,7 +108,7 @@ def ask_for_signature(unit: Unit, parts: Parts, login: Login | None, id_: str, l
         text=asked.text,
         template=asked.template,
         content=asked.content,
-        pages=(parts.address(f"/grants/{id_}"), parts.address(f"/grants/{id_}/sign")),
+        pages=pages,
     )
 
 
@@ -150,17 +163,32 @@ def _kept(parts: Parts, row: GrantRow, signed: CardEvidence, opening: str, recor
     )
 
 
+def _brought_for(unit: Unit, parts: Parts, login: Login, id_: str) -> GrantRow:
+    """The grant of the principal whose browser this is: by her login, or while she is at the counter.
+
+    A staff member's browser in which a visit is open is the resident's alone, and none for a grant of which
+    the staff member is a party.
+    """
+    visit = visiting.current(unit.session, parts, login)
+    if visit is None:
+        return registry.find_as_principal(unit.session, unit.ward, id_, login.person)
+    row = registry.find_as_principal(unit.session, unit.ward, id_, visit.person)
+    if visit.staff in {row.principal, row.delegate}:
+        raise Fault("counter.party")
+    return row
+
+
 def take_in(unit: Unit, parts: Parts, login: Login | None, id_: str, signed: CardEvidence) -> list[Mail]:
     """Take a signed mandate in: the grant is active.
 
     Both the card and the login are the principal's own: a delegate at the browser in which her mother asked
-    for the signature brings nothing in.
+    for the signature brings nothing in. At the counter her visit stands for the login.
 
     :returns: mails to both.
     :raises Fault: `login.needed`, `mandate.*`, `grant.*`.
     """
     login, now = required(parts, login, PROVEN), parts.clock.now()
-    row = registry.find_as_principal(unit.session, unit.ward, id_, login.person)
+    row = _brought_for(unit, parts, login, id_)
     _check_signer(unit, parts, row, signed)
     claims = signed.container.claims()
     locale = str(claims.get("template")).rpartition(".")[2]
@@ -169,7 +197,7 @@ def take_in(unit: Unit, parts: Parts, login: Login | None, id_: str, signed: Car
     asked = to_sign(unit.session, parts, row, locale)
     mandate.check_signed(claims, asked.content)
     record = _record(parts, signed)
-    registry.move(unit, row, GrantState.ACTIVE, login.person, now, opening=None)
+    registry.move(unit, row, GrantState.ACTIVE, PersonId(row.principal), now, opening=None)
     unit.session.add(_kept(parts, row, signed, asked.opening, record))
     told = {PersonId(person): {"grant": row.id} for person in (row.principal, row.delegate) if person}
     proven: dict[str, str | int | bool] = {"record": hashlib.sha256(record.encode("ascii")).hexdigest()}

@@ -13,7 +13,7 @@ from assurance.mail import Mail
 from card.container import CardEvidence, SigningPurpose
 from card.faults import Fault
 from card.pages.forms import see_other
-from delegation import notices, signing
+from delegation import notices, signing, visiting
 from delegation.assured import PROVEN
 from delegation.parts import Parts
 from idp import card_requests, sessions
@@ -34,6 +34,8 @@ def _taker(purpose: SigningPurpose) -> _Taker:
     match purpose:
         case SigningPurpose.MANDATE:
             return _Taker(signing.take_in, EventName.MANDATE_REFUSED)
+        case SigningPurpose.ATTENDANCE:
+            return _Taker(visiting.open_visit, EventName.COUNTER_CARD_REFUSED)
         case _:
             raise Fault("card.purpose")
 

@@ -27,7 +27,9 @@ SAID: Final = frozenset(
         EventName.MANDATE_SIGNED, EventName.GRANT_ACTIVATED, EventName.GRANT_ENDED, EventName.GRANT_PAUSED,
         EventName.GRANT_RESUMED, EventName.INVITATION_REFUSED, EventName.AUTHORIZATION_GRANTED,
         EventName.CODE_REUSED, EventName.REFRESH_REUSED, EventName.TOKEN_REVOKED, EventName.DECISION_ALLOWED,
-        EventName.DECISION_DENIED,
+        EventName.DECISION_DENIED, EventName.COUNTER_VISIT_OPENED, EventName.COUNTER_VISIT_ENDED,
+        EventName.COUNTER_MANDATE_ASKED, EventName.COUNTER_GRANT_CHANGED, EventName.PAPER_REGISTERED,
+        EventName.PAPER_REFUSED, EventName.LETTER_READ, EventName.LETTER_PRINTED,
     }
 )  # fmt: skip
 """What a page has a sentence for; the rest, such as a token that was renewed, says nothing new to anybody."""
@@ -80,7 +82,7 @@ class _Sentences:
 def _worth_saying(leaf: LeafAbout) -> bool:
     """A system that lists things asks about each; that it showed nothing would only frighten."""
     looked_in_vain = leaf.event == EventName.DECISION_DENIED and leaf.told.get("action") == Action.VIEW
-    return leaf.event in SAID and not looked_in_vain
+    return leaf.event in SAID and not looked_in_vain and leaf.told.get("as") != "staff"
 
 
 def _records(leaves: Iterable[LeafAbout], sentences: _Sentences) -> Iterator[Record]:
