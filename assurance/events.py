@@ -49,6 +49,7 @@ class EventName(StrEnum):
     PAPER_ENTERED = "counter:paper:entered"
     PAPER_REGISTERED = "counter:paper:registered"
     PAPER_REFUSED = "counter:paper:refused"
+    CHILD_REGISTERED = "counter:child:registered"
     LETTER_READ = "counter:letter:read"
     LETTER_PRINTED = "counter:letter:printed"
     # Tokens.

@@ -43,6 +43,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "counter.party": FaultKind(403, "design: neither of two staff is a party"),
     "paper.number": FaultKind(400, "design: a paper number works once"),
     "paper.person": FaultKind(400, "design: each enters what the paper says"),
+    "paper.child": FaultKind(400, "design: each enters what the paper says"),
     "paper.proof": FaultKind(400, "design: attestations with the proof seen"),
     "mandate.signer": FaultKind(403, "design: a signature acts for the certificate's own person"),
     "mandate.text": FaultKind(400, "design: text and structure are one"),

@@ -19,6 +19,7 @@ from assurance.tables import ProofRow, ProtectionRow
 from assurance.wards import WardCode
 from card.dates import ward_day
 from card.faults import Fault
+from delegation.counter_tables import AttestationRow
 from delegation.grant import (
     Basis,
     CurrentState,
@@ -35,6 +36,7 @@ _GRANT: Final = table_of(GrantRow)
 _HOLD: Final = table_of(HoldRow)
 _PROTECTION: Final = table_of(ProtectionRow)
 _PROOF: Final = table_of(ProofRow)
+_ATTESTATION: Final = table_of(AttestationRow)
 
 
 def terms_of(row: "GrantRow | sa.Row[Any]") -> Terms:
@@ -150,6 +152,24 @@ def _proven(ward: _Text, person: _Text) -> sa.ColumnElement[bool]:
     )
 
 
+def _lapsed(ward: _Text, grant: _Text) -> sa.ColumnElement[bool]:
+    """Whether an attestation is too old; a grant that a card signed has none."""
+    return sa.exists().where(
+        _ATTESTATION.c.ward == ward,
+        _ATTESTATION.c.grant == grant,
+        _ATTESTATION.c.attested_until <= _NOW,
+    )
+
+
+def _waits(ward: _Text, grant: _Text) -> sa.ColumnElement[bool]:
+    """Whether the principal waits for the letter about it, or got it less than a week ago."""
+    return sa.exists().where(
+        _ATTESTATION.c.ward == ward,
+        _ATTESTATION.c.grant == grant,
+        sa.or_(_ATTESTATION.c.opens_at.is_(None), _ATTESTATION.c.opens_at > _NOW),
+    )
+
+
 def are_free(session: Session, ward: WardCode, grant: str, people: Sequence[PersonId], now: datetime) -> bool:
     """Whether people may take a step towards a grant: each is proven; nothing holds or protects them or it.
 
@@ -163,8 +183,8 @@ def are_free(session: Session, ward: WardCode, grant: str, people: Sequence[Pers
 def _is_usable() -> sa.ColumnElement[bool]:
     """Whether a grant may be used: active, in its period, without an open hold.
 
-    Holds, protection and the principal's lapsed proof are conditions of the one query, so that a grant that
-    cannot be used answers exactly as none. Its parameters are `now` and `today`.
+    Holds, protection, the principal's lapsed proof and a lapsed attestation are conditions of the one query,
+    so that a grant that cannot be used answers exactly as none. Its parameters are `now` and `today`.
     """
     ward, parties = _GRANT.c.ward, [_GRANT.c.principal, _GRANT.c.delegate]
     return sa.and_(
@@ -174,6 +194,7 @@ def _is_usable() -> sa.ColumnElement[bool]:
         ~_held(ward, _GRANT.c.id, parties),
         ~_protected(ward, parties),
         _proven(ward, _GRANT.c.principal),
+        ~_lapsed(ward, _GRANT.c.id),
     )
 
 
@@ -182,7 +203,7 @@ _USABLE_BY: Final = (
     .where(_GRANT.c.ward == sa.bindparam("ward"), _GRANT.c.delegate == sa.bindparam("delegate"), _is_usable())
     .order_by(_GRANT.c.id)
 )
-_USABLE_OF: Final = sa.select(_GRANT).where(
+_USABLE_OF: Final = sa.select(_GRANT, _waits(_GRANT.c.ward, _GRANT.c.id).label("waits")).where(
     _GRANT.c.ward == sa.bindparam("ward"),
     _GRANT.c.id.in_(sa.bindparam("ids", expanding=True)),
     _is_usable(),
@@ -200,12 +221,16 @@ def usable(session: Session, ward: WardCode, delegate: PersonId, now: datetime) 
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """A grant that may be used now."""
+    """A grant that may be used now.
+
+    :param waits: for the letter to its principal; see `grant.waits_for_letter`.
+    """
 
     id: GrantId
     principal: PersonId
     delegate: PersonId
     terms: Terms
+    waits: bool = False
 
 
 def usable_of(
@@ -215,7 +240,7 @@ def usable_of(
     rows = connection.execute(_USABLE_OF, _moment(ward, now) | {"ids": list(ids)}) if ids else ()
     return {
         GrantId(row.id): Usable(
-            GrantId(row.id), PersonId(row.principal), PersonId(row.delegate), terms_of(row)
+            GrantId(row.id), PersonId(row.principal), PersonId(row.delegate), terms_of(row), bool(row.waits)
         )
         for row in rows
     }

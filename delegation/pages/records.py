@@ -29,7 +29,7 @@ SAID: Final = frozenset(
         EventName.CODE_REUSED, EventName.REFRESH_REUSED, EventName.TOKEN_REVOKED, EventName.DECISION_ALLOWED,
         EventName.DECISION_DENIED, EventName.COUNTER_VISIT_OPENED, EventName.COUNTER_VISIT_ENDED,
         EventName.COUNTER_MANDATE_ASKED, EventName.COUNTER_GRANT_CHANGED, EventName.PAPER_REGISTERED,
-        EventName.PAPER_REFUSED, EventName.LETTER_READ, EventName.LETTER_PRINTED,
+        EventName.PAPER_REFUSED, EventName.CHILD_REGISTERED, EventName.LETTER_READ, EventName.LETTER_PRINTED,
     }
 )  # fmt: skip
 """What a page has a sentence for; the rest, such as a token that was renewed, says nothing new to anybody."""

@@ -2,7 +2,10 @@
 
 from fastapi import APIRouter
 
+from delegation.pages.counter.children import child_routes
 from delegation.pages.counter.grants import counter_grant_routes
+from delegation.pages.counter.letters import letter_routes
+from delegation.pages.counter.papers import paper_routes
 from delegation.pages.counter.visits import visit_routes
 from delegation.parts import Parts
 
@@ -10,7 +13,7 @@ from delegation.parts import Parts
 def counter_routes(parts: Parts) -> APIRouter:
     """The pages of one ward."""
     router = APIRouter()
-    for routes in (visit_routes, counter_grant_routes):
+    for routes in (visit_routes, counter_grant_routes, paper_routes, child_routes, letter_routes):
         router.include_router(routes(parts))
     return router
 
