@@ -152,6 +152,18 @@ def test_without_her_visit_staff_bring_nothing_in(town: Town, clerks: list[Clerk
     assert town.row(grant).state == "accepted"
 
 
+def test_a_staff_member_brings_no_mandate_in_for_a_grant_of_their_own(
+    town: Town, clerks: list[Clerk], swapped: Callable[[str, str], None]
+) -> None:
+    grant = town.compared()
+    page = clerks[0].visit(town.hanako.card)
+    jws = clerks[0].request_of(clerks[0].post(f"{page}/grants/{grant}/sign"))
+    swapped(grant, clerks[0].person)
+    refused = clerks[0].answer(jws, town.hanako.card)
+    assert (refused.status_code, "相手は、窓口のあなた自身です" in refused.text) == (403, True)
+    assert town.row(grant).state == "accepted"
+
+
 def test_the_delegate_at_the_counter_does_not_sign_for_the_principal(town: Town, clerks: list[Clerk]) -> None:
     grant = town.compared()
     page = clerks[0].visit(town.yuki.card)
