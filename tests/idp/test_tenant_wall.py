@@ -17,6 +17,8 @@ from assurance import people
 from assurance.evidence import CardAuthentication
 from assurance.people import NewProof
 from assurance.person import Profile, new_id
+from assurance.roles import Role
+from assurance.tables import RoleRow
 from assurance.wards import Ward, WardCode
 from card.dates import ward_day
 from idp import sessions
@@ -51,7 +53,7 @@ def app(services: Services, neighbour: Services) -> Any:
     return create_app([services, neighbour])
 
 
-def logged_in(services: Services, app: Any) -> TestClient:
+def logged_in(services: Services, app: Any, *roles: Role) -> TestClient:
     """A browser in which a proven person is logged in."""
     now = services.clock.now()
     with services.database.writing(services.ward.code) as unit:
@@ -60,6 +62,8 @@ def logged_in(services: Services, app: Any) -> TestClient:
         people.record_proof(
             unit, services.vault, services.thresholds, person, NewProof("counter_card", profile), now
         )
+        for role in roles:
+            unit.session.add(RoleRow(ward=unit.ward, person=person, role=role, since=now))
         request = Request({"type": "http", "headers": []})
         shown = CardAuthentication(now, revocation_checked=True)
         held = registered(unit, services.vault, person, shown)
@@ -149,7 +153,7 @@ def test_an_identifier_of_another_ward_answers_as_an_unknown_one(
 ) -> None:
     routes = sorted(set(flat(list(app.routes))))
     assert len(routes) > 40
-    browser = logged_in(neighbour, app)
+    browser = logged_in(neighbour, app, *Role)
     mine = dict(browser.cookies)
     for method, path in routes:
         if path in {"/logout", "/end-session", "/end-session/confirm"} or path.startswith("/health/"):
