@@ -54,6 +54,18 @@ class EventName(StrEnum):
     DESIGNATED = "office:designation:named"
     DESIGNATION_CONFIRMED = "office:designation:confirmed"
     DESIGNATION_REFUSED = "office:designation:refused"
+    # The counter.
+    COUNTER_VISIT_OPENED = "counter:visit:opened"
+    COUNTER_VISIT_ENDED = "counter:visit:ended"
+    COUNTER_CARD_REFUSED = "counter:card:refused"
+    COUNTER_MANDATE_ASKED = "counter:mandate:asked"
+    COUNTER_GRANT_CHANGED = "counter:grant:changed"
+    PAPER_ENTERED = "counter:paper:entered"
+    PAPER_REGISTERED = "counter:paper:registered"
+    PAPER_REFUSED = "counter:paper:refused"
+    CHILD_REGISTERED = "counter:child:registered"
+    LETTER_READ = "counter:letter:read"
+    LETTER_PRINTED = "counter:letter:printed"
     # Tokens.
     AUTHORIZATION_GRANTED = "token:authorization:granted"
     AUTHORIZATION_ENDED = "token:authorization:ended"

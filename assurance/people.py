@@ -21,6 +21,7 @@ from assurance.tables import Person, ProofRow, ProtectionRow
 from assurance.thresholds import Proofing, Thresholds
 from assurance.wards import WardCode
 
+_PROOFS: Final = table_of(ProofRow)
 _SEALED: Final = ("name", "birth_date", "sex", "address")
 
 
@@ -45,6 +46,14 @@ def create_person(unit: Unit, vault: Vault, now: datetime) -> PersonId:
 def name_key(name: str, birth_date: date) -> str:
     """What two records of one person have in common: the name without spaces, with the birth date."""
     return "".join(name.split()) + birth_date.isoformat()
+
+
+def named(session: Session, vault: Vault, ward: WardCode, name: str, birth_date: date) -> Sequence[PersonId]:
+    """Everybody of whom a proof ever said this name and birth date."""
+    macs = vault.macs(ward, "name", name_key(name, birth_date))
+    mine = sa.select(_PROOFS.c.person).where(_PROOFS.c.ward == ward, _PROOFS.c.name_mac.in_(macs))
+    found = connection_of(session).execute(mine.distinct().order_by(_PROOFS.c.person))
+    return [PersonId(person) for person in found.scalars()]
 
 
 def record_proof(
@@ -80,7 +89,6 @@ def record_proof(
     unit.record(Event(EventName.PERSON_PROVEN, unit.ward, now, {person: {"name": profile.name}}, clear))
 
 
-_PROOFS: Final = table_of(ProofRow)
 _PROOFS_OF: Final = (
     sa.select(_PROOFS)
     .where(among(_PROOFS.c.person, "people"))

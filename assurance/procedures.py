@@ -47,6 +47,7 @@ class _Entry(BaseModel):
     longest_months: int | None = Field(default=None, ge=1, le=12)
     never: bool = False
     address: bool = False
+    money: bool = False
 
     @model_validator(mode="after")
     def _delegable_or_never(self) -> Self:
@@ -65,6 +66,7 @@ class Procedure:
     :param longest_months: the longest grant, in calendar months.
     :param never: never delegable, whatever any grant says.
     :param address: shows an address, a place or a contact.
+    :param money: pays, or says to which account.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Procedure:
     longest_months: int | None
     never: bool
     address: bool
+    money: bool
 
     @property
     def group(self) -> str:
@@ -127,5 +130,6 @@ def load_procedures(text: str | None = None) -> Procedures:
             longest_months=entry.longest_months,
             never=entry.never,
             address=entry.address,
+            money=entry.money,
         )
     return Procedures(hashlib.sha256(source.encode("utf-8")).hexdigest()[:16], by_id)

@@ -8,7 +8,7 @@ and a file beyond its bounds stops the start: mail never acts or signs (ASVS 6.3
 import tomllib
 from datetime import timedelta
 from importlib.resources import files
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,7 +16,7 @@ from assurance.levels import AAL, IAL
 
 Single = Annotated[AAL, Field(le=AAL.SINGLE)]
 Multi = Annotated[AAL, Field(le=AAL.MULTI)]
-Proofing = Literal["counter_card", "counter_photo_id", "card_signature"]
+Proofing = Literal["counter_card", "counter_photo_id", "counter_documents", "card_signature"]
 
 
 class _Strict(BaseModel):
@@ -56,10 +56,12 @@ class Thresholds(_Strict):
 
     @model_validator(mode="after")
     def _every_proofing_within_its_bounds(self) -> Self:
-        if self.proofing.keys() != {"counter_card", "counter_photo_id", "card_signature"}:
+        if self.proofing.keys() != set(get_args(Proofing)):
             raise ValueError("each way of proofing has its threshold")
         if self.proofing["counter_photo_id"].ial > IAL.SUBSTANTIAL:
             raise ValueError("photo ID without the card read proves IAL2 at most")
+        if self.proofing["counter_documents"].ial > IAL.SUBSTANTIAL:
+            raise ValueError("documents about a child prove IAL2 at most")
         return self
 
 

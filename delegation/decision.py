@@ -11,7 +11,7 @@ from assurance.levels import AAL, ACTING, IAL, Level, Requirement
 from assurance.person import PersonId
 from assurance.procedures import Action, Procedure, Procedures
 from card.dates import end_of
-from delegation.grant import GrantId, Terms
+from delegation.grant import GrantId, Terms, waits_for_letter
 
 
 class Reason(StrEnum):
@@ -23,6 +23,7 @@ class Reason(StrEnum):
     NOT_OFFERED = "not_offered"
     NO_GRANT = "no_grant"
     OUTSIDE_GRANT = "outside_grant"
+    NOT_YET = "not_yet"
     NEVER_DELEGABLE = "never_delegable"
     RULE = "rule"
     STEP_UP = "step_up"
@@ -52,6 +53,7 @@ class Acting:
     :param procedures: of the client that the token was made for.
     :param grant: the grant that a delegated token rests on; None for an own token.
     :param terms: what that grant gives, if it may be used now.
+    :param waits: for the letter to its principal.
     """
 
     person: PersonId
@@ -63,6 +65,7 @@ class Acting:
     procedures: frozenset[str]
     grant: GrantId | None
     terms: Terms | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ def decide(
     needed, action = _needed(procedure, delegated=delegated), Action(question.action)
     answer = Answer(Reason.ALLOWED)
     if acting.grant is not None:
-        answer = _delegated(procedure, action, acting.grant, acting.terms, rules)
+        answer = _delegated(procedure, action, acting, acting.grant, rules)
     if answer.allowed and not acting.assurance.meets(Requirement(needed), now):
         return Answer(Reason.STEP_UP, acr=needed.acr)
     return answer
@@ -160,16 +163,19 @@ def decide(
 def _delegated(
     procedure: Procedure,
     action: Action,
+    acting: Acting,
     grant: GrantId,
-    terms: Terms | None,
     rules: RulesOfActing,
 ) -> Answer:
     if procedure.never:
         return Answer(Reason.NEVER_DELEGABLE)
+    terms = acting.terms
     if terms is None:
         return Answer(Reason.NO_GRANT)
     if procedure.id not in terms.procedures or action not in terms.actions:
         return Answer(Reason.OUTSIDE_GRANT)
+    if acting.waits and waits_for_letter(procedure, action):
+        return Answer(Reason.NOT_YET)
     ruling = rules.ruling(terms.basis, procedure.id, action, terms.mode)
     if not ruling.allowed:
         return Answer(Reason.RULE)

@@ -57,12 +57,19 @@ def end_as_party(unit: Unit, parts: Parts, login: Login | None, id_: str) -> lis
 
     :raises Fault: `login.needed`, `grant.unknown`, `grant.ended`, `office.not_yours_to_end`.
     """
-    login = required(parts, login, TWO_FACTORS)
-    row = registry.find(unit.session, unit.ward, id_, login.person, parts.clock.now())
-    if login.person != row.principal and row.office is not None:
+    return end_for(unit, parts, required(parts, login, TWO_FACTORS).person, id_)
+
+
+def end_for(unit: Unit, parts: Parts, person: PersonId, id_: str) -> list[Mail]:
+    """The same for a person who is here: by their login, or at the counter.
+
+    :raises Fault: `grant.unknown`, `grant.ended`, `office.not_yours_to_end`.
+    """
+    row = registry.find(unit.session, unit.ward, id_, person, parts.clock.now())
+    if person != row.principal and row.office is not None:
         raise Fault("office.not_yours_to_end")
-    reason = EndReason.REVOKED if login.person == row.principal else EndReason.RENOUNCED
-    return end(unit, parts, row, login.person, reason)
+    reason = EndReason.REVOKED if person == row.principal else EndReason.RENOUNCED
+    return end(unit, parts, row, person, reason)
 
 
 def _cause(row: GrantRow, by: PersonId) -> HoldCause:
@@ -129,15 +136,20 @@ def pause(unit: Unit, parts: Parts, login: Login | None, id_: str) -> list[Mail]
         grant that it may not pause, whether there is one or not.
     """
     login = required(parts, login, ANY_LOGIN)
-    if login.assurance.meets(TWO_FACTORS, parts.clock.now()):
-        row = registry.find(unit.session, unit.ward, id_, login.person, parts.clock.now())
-    else:
-        found = [given for given in _given(unit, parts, login) if given.id == id_]
-        if not found:
-            raise Fault("login.needed")
-        row = found[0]
+    weak = not login.assurance.meets(TWO_FACTORS, parts.clock.now())
+    if weak and not any(given.id == id_ for given in _given(unit, parts, login)):
+        raise Fault("login.needed")
+    return pause_for(unit, parts, login.person, id_)
+
+
+def pause_for(unit: Unit, parts: Parts, person: PersonId, id_: str) -> list[Mail]:
+    """The same for a person who is here: by their login, or at the counter.
+
+    :raises Fault: `grant.not_now`, `grant.ended`, `grant.unknown`.
+    """
+    row = registry.find(unit.session, unit.ward, id_, person, parts.clock.now())
     _check_active(row)
-    return _pause(unit, parts, [row], login.person)
+    return _pause(unit, parts, [row], person)
 
 
 def pause_all(unit: Unit, parts: Parts, login: Login | None) -> list[Mail]:
@@ -155,8 +167,16 @@ def resume(unit: Unit, parts: Parts, login: Login | None, id_: str) -> list[Mail
 
     :raises Fault: `login.needed`, `grant.unknown`, `grant.not_now`, `grant.ended`.
     """
-    login, now = required(parts, login, TWO_FACTORS), parts.clock.now()
-    row = registry.find(unit.session, unit.ward, id_, login.person, parts.clock.now())
+    return resume_for(unit, parts, required(parts, login, TWO_FACTORS).person, id_)
+
+
+def resume_for(unit: Unit, parts: Parts, person: PersonId, id_: str) -> list[Mail]:
+    """The same for a person who is here: by their login, or at the counter.
+
+    :raises Fault: `grant.unknown`, `grant.not_now`, `grant.ended`.
+    """
+    now = parts.clock.now()
+    row = registry.find(unit.session, unit.ward, id_, person, now)
     _check_active(row)
     lifted = unit.session.exec(
         update(HoldRow)
@@ -164,7 +184,7 @@ def resume(unit: Unit, parts: Parts, login: Login | None, id_: str) -> list[Mail
             col(HoldRow.ward) == unit.ward,
             col(HoldRow.kind) == HoldKind.GRANT,
             col(HoldRow.target) == row.id,
-            col(HoldRow.cause) == _cause(row, login.person),
+            col(HoldRow.cause) == _cause(row, person),
             col(HoldRow.lifted_at).is_(None),
         )
         .values(lifted_at=now)

@@ -6,12 +6,12 @@ asked for, never stored.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
-from assurance.procedures import Action, Procedures
+from assurance.procedures import Action, Procedure, Procedures
 from card.dates import add_months
 from card.faults import Fault
 from card.jose.compact import encode_json
@@ -183,6 +183,23 @@ def check_terms(terms: Terms, procedures: Procedures, today: date) -> None:
     latest = latest_day(terms.first, procedures, terms.procedures)
     if terms.last > latest:
         raise Fault("grant.too_long", latest=latest)
+
+
+def waits_for_letter(procedure: Procedure, action: Action) -> bool:
+    """What nobody does yet for a principal whom no letter told: it could not be undone."""
+    return action is Action.RECEIVE or procedure.address or procedure.money
+
+
+def without_waiting(terms: Terms, procedures: Procedures) -> Terms:
+    """What is left of a grant as long as its principal waits for the letter."""
+    known = procedures.by_id
+    return replace(
+        terms,
+        procedures=tuple(
+            id_ for id_ in terms.procedures if id_ in known and not waits_for_letter(known[id_], Action.VIEW)
+        ),
+        actions=tuple(action for action in terms.actions if action is not Action.RECEIVE),
+    )
 
 
 def same_name(typed: str, proven: str) -> bool:

@@ -16,6 +16,7 @@ from assurance.login import Login
 from assurance.mail import Mailer
 from assurance.procedures import Procedures
 from assurance.sealed import Vault
+from assurance.thresholds import Thresholds
 from assurance.wards import Ward
 from card.clock import Clock
 from card.container import SigningPurpose
@@ -126,6 +127,7 @@ class Parts:
     clock: Clock
     pages: Pages
     procedures: Procedures
+    thresholds: Thresholds
     rules: Rules
     mailer: Mailer
     batch: Batch

@@ -21,6 +21,7 @@ from assurance.tables import ProofRow, ProtectionRow
 from assurance.wards import WardCode
 from card.dates import ward_day
 from card.faults import Fault
+from delegation.counter_tables import AttestationRow
 from delegation.grant import (
     Basis,
     CurrentState,
@@ -41,6 +42,7 @@ _PROOF: Final = table_of(ProofRow)
 _OFFICE: Final = table_of(OfficeRow)
 _MEMBERSHIP: Final = table_of(MembershipRow)
 _DESIGNATION: Final = table_of(DesignationRow)
+_ATTESTATION: Final = table_of(AttestationRow)
 
 
 def terms_of(row: "GrantRow | sa.Row[Any]") -> Terms:
@@ -196,6 +198,24 @@ def _proven(ward: _Text, person: _Text) -> sa.ColumnElement[bool]:
     )
 
 
+def _lapsed(ward: _Text, grant: _Text) -> sa.ColumnElement[bool]:
+    """Whether an attestation is too old; a grant that a card signed has none."""
+    return sa.exists().where(
+        _ATTESTATION.c.ward == ward,
+        _ATTESTATION.c.grant == grant,
+        _ATTESTATION.c.attested_until <= _NOW,
+    )
+
+
+def _waits(ward: _Text, grant: _Text) -> sa.ColumnElement[bool]:
+    """Whether the principal waits for the letter about it, or got it less than a week ago."""
+    return sa.exists().where(
+        _ATTESTATION.c.ward == ward,
+        _ATTESTATION.c.grant == grant,
+        sa.or_(_ATTESTATION.c.opens_at.is_(None), _ATTESTATION.c.opens_at > _NOW),
+    )
+
+
 def are_free(session: Session, ward: WardCode, grant: str, people: Sequence[PersonId], now: datetime) -> bool:
     """Whether people may take a step towards a grant: each is proven; nothing holds or protects them or it.
 
@@ -254,9 +274,9 @@ def work_held(ward: _Text) -> sa.ColumnElement[bool]:
 def _is_usable() -> sa.ColumnElement[bool]:
     """Whether a grant may be used: active, in its period, without an open hold.
 
-    Holds, protection, the principal's lapsed proof, and what an office must be for its member to act are
-    conditions of the one query, so that a grant that cannot be used answers exactly as none. That a member is
-    protected ends nothing of the office's. Its parameters are `now` and `today`.
+    Holds, protection, the principal's lapsed proof, a lapsed attestation, and what an office must be for its
+    member to act are conditions of the one query, so that a grant that cannot be used answers as none.
+    That a member is protected ends nothing of the office's. Its parameters are `now` and `today`.
     """
     ward = _GRANT.c.ward
     of_office = sa.and_(office_stands(), member_counts(), ~work_held(ward))
@@ -267,6 +287,7 @@ def _is_usable() -> sa.ColumnElement[bool]:
         ~_held(ward, _GRANT.c.id, [_GRANT.c.principal, _ACTING]),
         ~_protected(ward, [_GRANT.c.principal, _GRANT.c.delegate]),
         _proven(ward, _GRANT.c.principal),
+        ~_lapsed(ward, _GRANT.c.id),
         sa.or_(_GRANT.c.office.is_(None), of_office),
     )
 
@@ -282,7 +303,12 @@ _USABLE_BY: Final = (
     .order_by(_GRANT.c.id)
 )
 _USABLE_OF: Final = (
-    sa.select(_GRANT, _ACTING.label("acting"), _OFFICE.c.number.label("office_number"))
+    sa.select(
+        _GRANT,
+        _ACTING.label("acting"),
+        _OFFICE.c.number.label("office_number"),
+        _waits(_GRANT.c.ward, _GRANT.c.id).label("waits"),
+    )
     .select_from(_GRANTS)
     .where(
         among(_GRANT.c.id, "ids"),
@@ -330,6 +356,7 @@ class Usable:
 
     :param delegate: who acts, for the office where there is one.
     :param office: its 事業所番号.
+    :param waits: for the letter to its principal; see `grant.waits_for_letter`.
     """
 
     id: GrantId
@@ -337,6 +364,7 @@ class Usable:
     delegate: PersonId
     terms: Terms
     office: str | None = None
+    waits: bool = False
 
 
 def usable_of(
@@ -346,7 +374,12 @@ def usable_of(
     rows = connection.execute(_USABLE_OF, _moment(ward, now) | {"ids": list(ids)}) if ids else ()
     return {
         GrantId(row.id): Usable(
-            GrantId(row.id), PersonId(row.principal), PersonId(row.acting), terms_of(row), row.office_number
+            GrantId(row.id),
+            PersonId(row.principal),
+            PersonId(row.acting),
+            terms_of(row),
+            row.office_number,
+            bool(row.waits),
         )
         for row in rows
     }

@@ -19,7 +19,7 @@ from card.dates import ward_day
 from card.faults import Fault
 from card.jose import sign_compact
 from card.pages import LOCALES
-from delegation import accepting, mandate, notices, registry
+from delegation import accepting, mandate, notices, registry, visiting
 from delegation.assured import PROVEN, required
 from delegation.grant import GrantState, check_terms
 from delegation.mandate import NamedOffice
@@ -95,6 +95,19 @@ def ask_for_signature(unit: Unit, parts: Parts, login: Login | None, id_: str, l
     """
     login = required(parts, login, PROVEN)
     row = registry.find_as_principal(unit.session, unit.ward, id_, login.person, parts.clock.now())
+    pages = (parts.address(f"/grants/{id_}"), parts.address(f"/grants/{id_}/sign"))
+    return to_card(unit, parts, row, login.person, locale, pages)
+
+
+def to_card(
+    unit: Unit, parts: Parts, row: GrantRow, principal: PersonId, locale: str, pages: tuple[str, str]
+) -> Errand:
+    """What a browser carries to the card of a principal who is here: by her login, or at the counter.
+
+    :raises Fault: `grant.*`.
+    """
+    if row.principal != principal:
+        raise Fault("grant.not_now")
     asked = to_sign(unit.session, parts, row, locale)
     return parts.signing.ask(
         unit,
@@ -104,7 +117,7 @@ def ask_for_signature(unit: Unit, parts: Parts, login: Login | None, id_: str, l
         text=asked.text,
         template=asked.template,
         content=asked.content,
-        pages=(parts.address(f"/grants/{id_}"), parts.address(f"/grants/{id_}/sign")),
+        pages=pages,
     )
 
 
@@ -141,17 +154,32 @@ def _kept(parts: Parts, row: GrantRow, signed: CardEvidence, opening: str, recor
     )
 
 
+def _brought_for(unit: Unit, parts: Parts, login: Login, id_: str) -> GrantRow:
+    """The grant of the principal whose browser this is: by her login, or while she is at the counter.
+
+    A staff member's browser in which a visit is open is the resident's alone, and none for a grant of which
+    the staff member is a party.
+    """
+    visit, now = visiting.current(unit.session, parts, login), parts.clock.now()
+    if visit is None:
+        return registry.find_as_principal(unit.session, unit.ward, id_, login.person, now)
+    row = registry.find_as_principal(unit.session, unit.ward, id_, visit.person, now)
+    if visit.staff in registry.parties_of(unit.session, row, now):
+        raise Fault("counter.party")
+    return row
+
+
 def take_in(unit: Unit, parts: Parts, login: Login | None, id_: str, signed: CardEvidence) -> list[Mail]:
     """Take a signed mandate in: the grant is active.
 
     Both the card and the login are the principal's own: a delegate at the browser in which her mother asked
-    for the signature brings nothing in.
+    for the signature brings nothing in. At the counter her visit stands for the login.
 
     :returns: mails to both.
     :raises Fault: `login.needed`, `mandate.*`, `grant.*`.
     """
     login, now = required(parts, login, PROVEN), parts.clock.now()
-    row = registry.find_as_principal(unit.session, unit.ward, id_, login.person, parts.clock.now())
+    row = _brought_for(unit, parts, login, id_)
     check_signer(unit, parts, PersonId(row.principal), signed, SigningPurpose.MANDATE)
     claims = signed.container.claims()
     locale = str(claims.get("template")).rpartition(".")[2]
@@ -160,7 +188,7 @@ def take_in(unit: Unit, parts: Parts, login: Login | None, id_: str, signed: Car
     asked = to_sign(unit.session, parts, row, locale)
     mandate.check_signed(claims, asked.content)
     record = _record(parts, signed)
-    registry.move(unit, row, GrantState.ACTIVE, login.person, now, opening=None)
+    registry.move(unit, row, GrantState.ACTIVE, PersonId(row.principal), now, opening=None)
     unit.session.add(_kept(parts, row, signed, asked.opening, record))
     both = (PersonId(row.principal), registry.delegate_of(unit.session, row, now))
     told = {person: {"grant": row.id} for person in both if person is not None}

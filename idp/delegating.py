@@ -171,6 +171,7 @@ class _Presented:
             procedures=client.procedures,
             grant=standing.grant,
             terms=None if standing.usable is None else standing.usable.terms,
+            waits=standing.usable is not None and standing.usable.waits,
         )
 
 
@@ -183,6 +184,7 @@ def parts_of(services: Services) -> Parts:
         clock=services.clock,
         pages=services.pages,
         procedures=services.procedures,
+        thresholds=services.thresholds,
         rules=services.rules,
         mailer=services.mailer,
         batch=services.batch,

@@ -13,7 +13,7 @@ from assurance.mail import Mail
 from card.container import CardEvidence, SigningPurpose
 from card.faults import Fault
 from card.pages.forms import see_other
-from delegation import change_signing, notices, signing
+from delegation import change_signing, notices, signing, visiting
 from delegation.assured import PROVEN
 from delegation.parts import Parts
 from idp import card_requests, sessions
@@ -36,6 +36,8 @@ def _taker(purpose: SigningPurpose) -> _Taker:
             return _Taker(signing.take_in, EventName.MANDATE_REFUSED)
         case SigningPurpose.APPROVAL:
             return _Taker(change_signing.take_in, EventName.CHANGE_REFUSED)
+        case SigningPurpose.ATTENDANCE:
+            return _Taker(visiting.open_visit, EventName.COUNTER_CARD_REFUSED)
         case _:
             raise Fault("card.purpose")
 

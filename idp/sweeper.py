@@ -16,6 +16,7 @@ from assurance.database import Database, StorageUnavailable, table_of
 from assurance.tables import ChallengeRow
 from assurance.wards import WardCode
 from card.clock import Clock
+from delegation.counter_tables import PaperEntryRow, VisitRow
 from delegation.tables import NoticeRow
 from idp.tables import (
     AuthorizationRow,
@@ -34,6 +35,8 @@ _EXPIRING: Final = tuple(
     for row in (
         ChallengeRow,
         NoticeRow,
+        VisitRow,
+        PaperEntryRow,
         InteractionRow,
         CodeRow,
         RefreshTokenRow,

@@ -205,10 +205,17 @@ def decline(unit: Unit, parts: Parts, login: Login | None, id_: str) -> None:
 
     :raises Fault: `login.needed`, `grant.unknown`, `grant.not_now`.
     """
-    login = required(parts, login, PROVEN)
-    asked = find_asked(unit.session, parts, login.person, id_)
+    decline_as(unit, parts, required(parts, login, PROVEN).person, id_)
+
+
+def decline_as(unit: Unit, parts: Parts, principal: PersonId, id_: str) -> None:
+    """The same for a principal who stands at the counter.
+
+    :raises Fault: `grant.unknown`, `grant.not_now`.
+    """
+    asked = find_asked(unit.session, parts, principal, id_)
     _answer(unit, parts, asked.row, None)
-    told = {login.person: {"request": id_}}
+    told = {principal: {"request": id_}}
     unit.record(Event(EventName.GRANT_ASK_DECLINED, unit.ward, parts.clock.now(), told))
 
 

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from delegation.pages.changes import change_routes
+from delegation.pages.counter import counter_routes
 from delegation.pages.giving import giving_routes
 from delegation.pages.grants import grant_routes
 from delegation.pages.invited import invited_routes
@@ -27,6 +28,7 @@ def page_routes(parts: Parts) -> APIRouter:
         record_routes,
         office_routes,
         staff_routes,
+        counter_routes,
     ):
         router.include_router(routes(parts))
     return router

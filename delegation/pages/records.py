@@ -34,6 +34,9 @@ SAID: Final = frozenset(
         EventName.DESIGNATION_REFUSED,
         EventName.STAFF_LOOKED, EventName.STAFF_HELD, EventName.STAFF_LIFTED, EventName.ROLE_GIVEN,
         EventName.ROLE_ENDED, EventName.CHANGE_APPROVED,
+        EventName.COUNTER_VISIT_OPENED, EventName.COUNTER_VISIT_ENDED,
+        EventName.COUNTER_MANDATE_ASKED, EventName.COUNTER_GRANT_CHANGED, EventName.PAPER_REGISTERED,
+        EventName.PAPER_REFUSED, EventName.CHILD_REGISTERED, EventName.LETTER_READ, EventName.LETTER_PRINTED,
     }
 )  # fmt: skip
 """What a page has a sentence for; the rest, such as a token that was renewed, says nothing new to anybody."""
@@ -90,7 +93,7 @@ class _Sentences:
 def _worth_saying(leaf: LeafAbout) -> bool:
     """A system that lists things asks about each; that it showed nothing would only frighten."""
     looked_in_vain = leaf.event == EventName.DECISION_DENIED and leaf.told.get("action") == Action.VIEW
-    return leaf.event in SAID and not looked_in_vain
+    return leaf.event in SAID and not looked_in_vain and leaf.told.get("as") != "staff"
 
 
 def _records(leaves: Iterable[LeafAbout], sentences: _Sentences) -> Iterator[Record]:

@@ -9,6 +9,7 @@ from assurance.person import PersonId, new_id
 from card.dates import end_of
 from card.jose import sign_compact
 from delegation.client import DELEGATED_PREFIX, DETAILS_TYPE
+from delegation.grant import without_waiting
 from delegation.handles import handle_of
 from delegation.registry import Usable
 from idp.clients import DECIDE, Client
@@ -73,7 +74,7 @@ def delegated_scope(asked: str) -> str:
 
 def details(services: Services, client: Client, grant: Usable) -> dict[str, object]:
     """What a delegated token says of its grant, cut to the client's procedures (RFC 9396 §9.1)."""
-    terms = grant.terms
+    terms = without_waiting(grant.terms, services.procedures) if grant.waits else grant.terms
     return {
         "type": DETAILS_TYPE,
         "grant": handle_of(services.vault, services.ward.code, client.sector, grant.id),

@@ -125,9 +125,9 @@ class ModelledTown:
         self.signing, unused = KeptRequest(), cast(Any, None)
         self.parts = Parts(
             ward=self.ward, database=self.database, vault=self.vault, clock=self.clock, pages=PAGES,
-            procedures=PROCEDURES, rules=RULES, mailer=unused, batch=unused, archive=ARCHIVE, logins=unused,
-            step_up=unused, signing=self.signing, callers=unused, presented=unused,
-            grant_ended=lambda _unit, _grant: None,
+            procedures=PROCEDURES, thresholds=THRESHOLDS, rules=RULES, mailer=unused, batch=unused,
+            archive=ARCHIVE, logins=unused, step_up=unused, signing=self.signing, callers=unused,
+            presented=unused, grant_ended=lambda _unit, _grant: None,
         )  # fmt: skip
 
     def copied(self, folder: Path) -> Self:

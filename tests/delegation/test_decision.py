@@ -14,7 +14,7 @@ from assurance.levels import AAL, ACTING, IAL, Level, Requirement
 from assurance.person import PersonId
 from assurance.procedures import Action, Procedures
 from delegation.decision import Acting, Answer, Caller, Question, Reason, decide
-from delegation.grant import Basis, GrantId, Terms
+from delegation.grant import Basis, GrantId, Terms, without_waiting
 from delegation.rules import Ruling
 from tests.conftest import NOW
 from tests.shipped import PROCEDURES, RULES, THRESHOLDS
@@ -106,6 +106,38 @@ def test_what_is_missing_is_named(who: Acting | None, question: Question, reason
     helps = {Reason.TOKEN_REQUIRED, Reason.ACT_AS_REQUIRED, Reason.STEP_UP}
     assert (answer.acr is not None) == (reason in helps)
     assert (answer.grant, answer.rule, answer.until) == (None, None, None)
+
+
+HIGHCOST, JUKI = "kaigo.highcost", "juki.cert"
+WAITING = replace(
+    TERMS, procedures=(RENEW, HIGHCOST, JUKI), actions=(Action.VIEW, Action.FILE, Action.RECEIVE)
+)
+
+
+@pytest.mark.parametrize(
+    ("procedure", "action", "waits"),
+    [
+        (RENEW, "view", False),
+        (RENEW, "file", False),
+        (RENEW, "receive", True),
+        (HIGHCOST, "file", True),
+        (JUKI, "view", True),
+    ],
+)
+def test_what_could_not_be_undone_waits_for_the_letter_to_the_principal(
+    procedure: str, action: str, waits: bool
+) -> None:
+    caller = replace(CALLER, procedures=frozenset(WAITING.procedures))
+    asked = replace(QUESTION, procedure=procedure, action=action)
+    who = acting(terms=WAITING, procedures=caller.procedures)
+    assert ask(who, asked, caller=caller).allowed
+    waiting = ask(replace(who, waits=True), asked, caller=caller)
+    assert waiting.reason is (Reason.NOT_YET if waits else Reason.ALLOWED)
+
+
+def test_what_waits_is_not_in_what_a_token_says() -> None:
+    left = without_waiting(WAITING, PROCEDURES)
+    assert (left.procedures, left.actions) == ((RENEW,), (Action.VIEW, Action.FILE))
 
 
 def test_a_caller_asks_only_about_its_own_procedures() -> None:

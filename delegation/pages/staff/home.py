@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from assurance import roles
+from assurance.roles import Role
 from card.dates import ward_day
 from delegation import staff, staff_looks
 from delegation.pages.staff.view import ask_for, names_of, staff_login
@@ -76,7 +77,12 @@ def home_routes(parts: Parts) -> APIRouter:
             return ask_for(parts, "/staff")
         with database.reading(ward) as session:
             held = staff.roles_now(session, ward, login.person, parts.clock.now())
-        context = {"base": base, "roles": sorted(held), "admin": bool(held & staff.ADMIN)}
+        context = {
+            "base": base,
+            "roles": sorted(held),
+            "admin": bool(held & staff.ADMIN),
+            "counter": Role.STAFF in held,
+        }
         return pages.render(
             request, "delegation/staff/home.html", context | {"looks": bool(held & staff.LOOKS)}
         )
