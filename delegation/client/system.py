@@ -4,7 +4,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -28,12 +28,16 @@ class Decision:
 
     :param reason: a code; `texts` says it to people, by language.
     :param acr: the level that is needed, as `acr_values` asks for it.
+    :param asked: the request as it was sent (AuthZEN §6.1), and `answered` the response (§6.2): for a
+        developer's eyes, since what they say is in the other members.
     """
 
     allowed: bool
     reason: str
     texts: Mapping[str, str]
     acr: str | None
+    asked: Mapping[str, object] = field(repr=False)
+    answered: Mapping[str, object] = field(repr=False)
 
     @property
     def step_up(self) -> str | None:
@@ -132,9 +136,23 @@ class WardSystem:
             raise TokenRefused("invalid_grant")
         return Renewed(answer.member("access_token"), answer.member("refresh_token"))
 
+    def introspect(self, token: str) -> Mapping[str, object]:
+        """What the provider says of a token now (RFC 7662 §2.2), for who does not verify for themselves.
+
+        :returns: `active`, and for a live token of this system what it says.
+        :raises DecisionUnavailable: when nobody can tell.
+        """
+        said = self._ask_as_client("introspection_endpoint", {"token": token}).ok()
+        if not isinstance(said.get("active"), bool):
+            raise DecisionUnavailable("the answer does not say whether the token is active")
+        return said
+
     # The system's own token.
 
     def _ask_for_token(self, form: Mapping[str, str]) -> Answer:
+        return self._ask_as_client("token_endpoint", form)
+
+    def _ask_as_client(self, endpoint: str, form: Mapping[str, str]) -> Answer:
         now = self._clock.now()
         claims = {
             "iss": self._client_id,
@@ -146,7 +164,7 @@ class WardSystem:
         }
         assertion = sign_compact(claims, self._signer, typ="client-authentication+jwt")
         proof = {"client_assertion_type": _ASSERTION, "client_assertion": assertion}
-        return self._provider.post_form(self._provider.endpoint("token_endpoint"), {**form, **proof})
+        return self._provider.post_form(self._provider.endpoint(endpoint), {**form, **proof})
 
     def _own_token(self) -> str:
         with self._lock:
@@ -185,7 +203,7 @@ class WardSystem:
         answer = self._evaluated(question)
         if answer.status == 401:  # our own token was ended before its time: with a new one, once
             answer = self._evaluated(question)
-        return _decision(answer.ok())
+        return _decision(question, answer.ok())
 
     def _evaluated(self, question: Mapping[str, object]) -> Answer:
         own = self._own_token()
@@ -195,7 +213,7 @@ class WardSystem:
         return answer
 
 
-def _decision(answer: Mapping[str, object]) -> Decision:
+def _decision(question: Mapping[str, object], answer: Mapping[str, object]) -> Decision:
     """Read a response (AuthZEN §6.2); `decision` alone is required."""
     allowed, context = answer.get("decision"), answer.get("context", {})
     if not isinstance(allowed, bool) or not isinstance(context, Mapping):
@@ -206,4 +224,6 @@ def _decision(answer: Mapping[str, object]) -> Decision:
         reason=str(context.get("reason", "")),
         texts={str(k): str(v) for k, v in texts.items()} if isinstance(texts, Mapping) else {},
         acr=acr if isinstance(acr, str) else None,
+        asked=question,
+        answered=answer,
     )

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from delegation.client import TokenRefused
+from delegation.client import DecisionUnavailable, TokenRefused
 from tests.client.house import Ward
 from tests.conftest import FixedClock
 from tests.delegation.test_acting import act, by_passkey, pick
@@ -41,6 +41,20 @@ def test_a_delegate_acts_until_the_principal_ends_it(
     assert (ended.allowed, ended.over) == (False, True)
     with pytest.raises(TokenRefused):
         system.refresh(renewed.refresh_token)
+
+
+def test_rfc7662_2_2_a_system_may_ask_what_a_token_says_now(ward_town: Ward, portal: Registered) -> None:
+    town, system = ward_town.town, ward_town.system
+    grant = town.active()
+    token = act(town, portal, grant)["access_token"]
+    said = system.introspect(token)
+    assert (said["active"], said["scope"], said["client_id"]) == (True, "delegated:kaigo", "portal")
+    town.hanako.post(f"/grants/{grant}/pause")
+    assert system.introspect(token) == {"active": False}
+    for answer in (b"{}", b'{"active": "true"}', b"no JSON"):
+        ward_town.line.says = {"/introspect": answer}
+        with pytest.raises(DecisionUnavailable):
+            system.introspect(token)
 
 
 def test_oneself_is_the_same_person_twice(ward_town: Ward, portal: Registered) -> None:

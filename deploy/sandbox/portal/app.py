@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 from card.faults import Fault
 from card.pages import Pages
 from delegation.client import DecisionUnavailable, NotForThis, TokenRefused
+from deploy.sandbox.portal.developer import Developer
 from deploy.sandbox.portal.filing import Filing
 from deploy.sandbox.portal.login import Login, WardLogin
 from deploy.sandbox.portal.portal import Portal
@@ -26,7 +27,7 @@ def create_portal(portal: Portal, ward: WardLogin, secret: str) -> Starlette:
     :param secret: signs the cookie, which holds a random key and the `state` of a login under way.
     """
     login = Login(portal, ward)
-    filing = Filing(portal, login)
+    filing, developer = Filing(portal, login), Developer(portal)
 
     async def home(request: Request) -> Response:
         contexts = portal.visits.of(request).contexts
@@ -51,6 +52,7 @@ def create_portal(portal: Portal, ward: WardLogin, secret: str) -> Starlette:
             Route("/as/{context}/file/{procedure}", filing.form),
             Route("/as/{context}/file/{procedure}", filing.file, methods=["POST"]),
             Route("/as/{context}/filed", filing.receipt),
+            Route("/developer", developer.show),
             Mount("/static", Pages.static()),
         ],
         exception_handlers=ends,

@@ -64,8 +64,7 @@ class Filing:
         sentence that is missing, would tell a delegate which.
         """
         system = self._portal.system
-        access = context.live(system)
-        return {procedure: system.decide(access, procedure, "view") for procedure in self._portal.procedures}
+        return {procedure: context.decide(system, procedure, "view") for procedure in self._portal.procedures}
 
     async def form(self, request: Request) -> Response:
         """The form of one procedure."""
@@ -94,10 +93,9 @@ class Filing:
         text = context.typed[procedure] = posted.one("text").strip()
         if not 0 < len(text) <= _LONGEST:
             return self._form(request, context, procedure, wrong=True)
-        access = await run_in_threadpool(context.live, self._portal.system)
-        decision = await run_in_threadpool(self._portal.system.decide, access, procedure, "file")
+        decision = await run_in_threadpool(context.decide, self._portal.system, procedure, "file")
         if decision.allowed:
-            return self._filed(context, access, procedure, text, posted.one("once"))
+            return self._filed(context, context.access, procedure, text, posted.one("once"))
         if decision.over:
             raise TokenRefused(decision.reason)
         if decision.step_up is not None:

@@ -65,7 +65,7 @@ class Portal:
     async def unavailable(self, request: Request, error: Exception) -> Response:
         """No answer from the provider, so nothing is shown or filed."""
         _LOG.warning("no answer from the provider", exc_info=error)
-        again = request.url.path if request.url.path.startswith("/as/") else "/login"
+        again = request.url.path if request.url.path.startswith(("/as/", "/developer")) else "/login"
         text = self.sentence(request, "unavailable")
         response = self.problem(request, text, 503, [("sandbox.portal.again", again)])
         response.headers["Retry-After"] = "5"

@@ -2,15 +2,18 @@
 
 import secrets
 import threading
+import time
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from starlette.requests import Request
 
-from delegation.client import Access, TokenRefused, WardSystem, require_context
+from delegation.client import Access, Decision, TokenRefused, WardSystem, require_context
 
 _MOST: Final = 1000
+_DECISIONS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Context:
     :param typed: what was typed, by procedure, kept over a step-up and over a login that ended.
     :param filed: what was filed last, for its receipt.
     :param over: its tokens count no longer; a new login goes on from here.
+    :param decisions: the last ones, the newest first.
+    :param opened_at: by a clock that is never set back.
     """
 
     access: Access
@@ -48,6 +53,8 @@ class Context:
     typed: dict[str, str] = field(default_factory=dict, repr=False)
     filed: Filed | None = None
     over: bool = False
+    decisions: deque[Decision] = field(default_factory=lambda: deque(maxlen=_DECISIONS), repr=False)
+    opened_at: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def live(self, system: WardSystem) -> Access:
@@ -69,6 +76,15 @@ class Context:
             self.access = access
             return access
 
+    def decide(self, system: WardSystem, procedure: str, action: str) -> Decision:
+        """Ask whether this may be done, and keep the answer for the developer's page.
+
+        :raises TokenRefused: when the login is over.
+        """
+        decision = system.decide(self.live(system), procedure, action)
+        self.decisions.appendleft(decision)
+        return decision
+
 
 @dataclass
 class Visit:
@@ -88,6 +104,11 @@ class Visit:
             context.typed = known.typed
         kept = {other: kept for other, kept in self.contexts.items() if kept.access.subject == who}
         self.contexts = kept | {id_: context}
+
+    def last(self) -> Context | None:
+        """The newest login for another; without any, the newest."""
+        opened = self.contexts.values()
+        return max(opened, key=lambda one: (one.access.delegated, one.opened_at), default=None)
 
 
 class Visits:
