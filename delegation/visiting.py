@@ -158,13 +158,15 @@ def current(session: Session, parts: Parts, login: Login) -> Visit | None:
     """The visit that is open in this login, if any."""
     now, ward = parts.clock.now(), parts.ward.code
     row = session.exec(
-        select(VisitRow).where(
+        select(VisitRow)
+        .where(
             VisitRow.ward == ward,
             VisitRow.login == login.id,
             VisitRow.staff == login.person,
             VisitRow.expires_at > now,
             col(VisitRow.ended_at).is_(None),
         )
+        .order_by(col(VisitRow.began_at).desc(), col(VisitRow.id))  # of two answers at once one has the desk
     ).first()
     if row is None or row.person is None or Role.STAFF not in roles_now(session, ward, login.person, now):
         return None
