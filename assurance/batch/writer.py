@@ -118,19 +118,20 @@ class Writer:
             if self._connection is None:
                 self._connection = self._database.writing_engine.connect()
             connection = self._connection
+            info = connection.info  # asked for now: a connection that broke in its commit tells nothing
             with connection.begin() as transaction:
                 won = _claim(connection, writings)
                 outcomes = [Outcome.WON if writing.request in won else Outcome.LOST for writing in writings]
                 events = _apply(connection, list(zip(writings, outcomes, strict=True)))
                 if events:
-                    recorder.write(connection, events, connection.info)
+                    recorder.write(connection, events, info)
                 try:
                     transaction.commit()
                 except Exception as error:  # it may stand: never repeated, and nobody is told that it failed
-                    recorder.doubtful(connection.info)
+                    recorder.doubtful(info)
                     raise StorageUnavailable from error
             if events:
-                recorder.committed(connection.info)
+                recorder.committed(info)
             return outcomes
 
     def _drop(self) -> None:

@@ -162,6 +162,7 @@ def test_a_commit_whose_outcome_is_unknown_is_unavailable_and_never_repeated(
     def breaks(transaction: sa.RootTransaction) -> None:
         tried.append(1)
         transaction.connection.connection.driver_connection.commit()  # type: ignore[union-attr] # it has one
+        transaction.connection.invalidate()  # as SQLAlchemy does with a connection that broke
         raise OSError("the wire was cut")
 
     monkeypatch.setattr(sa.RootTransaction, "commit", breaks)
