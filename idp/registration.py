@@ -149,7 +149,10 @@ def _wrong_with_company(client: Client, others: Collection[OAuthClientRow], *, j
     """Systems in one sector know people by the same subs, so that they can join what they know of them."""
     for other in others:
         if other.sector == client.sector and not joins:
-            yield f"the sector {client.sector!r} is {other.client_id}'s, and both would know people as one"
+            yield (
+                f"the sector {client.sector!r} is {other.client_id}'s, and both would know people as one: "
+                "take another, or join it on purpose"
+            )
         if other.audience == client.audience and other.sector != client.sector:
             yield f"the audience {client.audience!r} is {other.client_id}'s, in another sector"
 
