@@ -86,6 +86,8 @@ def look_at_grant(unit: Unit, parts: Parts, login: Login | None, id_: str) -> Gr
 
 def looks(session: Session, ward: WardCode, by: str = "") -> Sequence[LookRow]:
     """Who looked at whom, the newest first; of one staff member alone where one is named."""
+    if "\x00" in by:  # PostgreSQL takes no such text, and nobody has such an id
+        return ()
     rows = select(LookRow).where(LookRow.ward == ward)
     if by:
         rows = rows.where(LookRow.by == by)

@@ -202,6 +202,7 @@ def test_the_trail_of_a_grant(ward_office: Ward, portal: WardSystem, decider: Ca
     token = act(town, portal, grant)["access_token"]
     assert decider(question(token)).json()["decision"] is True
     town.yuki.post(f"/grants/{grant}/pause")
+    waiting, _ = town.proposed()
     ward_office.hold(town.hanako)
     page = ward_office.ichiro.get(f"/staff/grants/{grant}").text
     steps = re.findall(r"<li>(\S+、\S+)\n", page)
@@ -214,7 +215,6 @@ def test_the_trail_of_a_grant(ward_office: Ward, portal: WardSystem, decider: Ca
     assert "本人のカードで署名されました" in page
     assert "今は使えません" in page
     assert "死亡の届出" not in page
-    waiting, _ = town.proposed()
     assert "まだ決まっていない人" in ward_office.ichiro.get(f"/staff/grants/{waiting}").text
 
 

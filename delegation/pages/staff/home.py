@@ -107,7 +107,7 @@ def home_routes(parts: Parts) -> APIRouter:
         login = staff_login(parts, request, staff.LOOKS)
         if login is None:
             return ask_for(parts, "/staff/looks")
-        by = request.query_params.get("by", "").replace("\x00", "")
+        by = request.query_params.get("by", "")
         with database.reading(ward) as session:
             who = staff_looks.lookers(session, ward)
             names = names_of(session, parts, set(who))
