@@ -2,12 +2,10 @@
 
 import json
 import multiprocessing
-import os
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -31,7 +29,6 @@ from card.virtual.card import VirtualCard
 from delegation import registry
 from delegation.registry import Typed
 from delegation.tables import GrantRow
-from deploy.sandbox import provider
 from deploy.sandbox.mailbox import Mailbox
 from idp.clients import Client, register_client
 from idp.schema import migrate
@@ -39,6 +36,7 @@ from idp.services import Services, compose, open_database
 from idp.settings import Settings
 from tests.end_to_end.conftest import free_ports
 from tests.idp.conftest import CALLBACK
+from tests.workers import program
 
 WARD: Final = "131130"
 PROCEDURE: Final = "kaigo.nintei.renew"
@@ -46,16 +44,7 @@ _HOME: Final = "東京都渋谷区１－１"
 
 
 _FORKING: Final = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload(["deploy.sandbox.provider"])  # imports are most of what a start costs
-
-
-def _serve(environment: Mapping[str, str], log: Path) -> None:
-    """Be the program, as an interpreter that has imported it."""
-    os.environ.update(environment)
-    with log.open("ab") as written:
-        os.dup2(written.fileno(), sys.stdout.fileno())
-        os.dup2(written.fileno(), sys.stderr.fileno())
-    provider.main()
+_FORKING.set_forkserver_preload(["tests.workers.program", "pytest"])  # imports are most of what a start costs
 
 
 class Worker:
@@ -68,19 +57,18 @@ class Worker:
 
     def start(self) -> None:
         """Begin; it takes a moment until it is ready."""
-        self._process = _FORKING.Process(target=_serve, args=(self._environment, self._log), daemon=True)
+        self._process = _FORKING.Process(target=program.run, args=(self._environment, self._log), daemon=True)
         self._process.start()
 
     def wait_until_ready(self, within_s: float = 300) -> None:
         """Until it and its database answer."""
         until = time.monotonic() + within_s
-        while time.monotonic() < until and self._process.is_alive():
-            try:
-                if httpx2.get(f"{self.address}/health/ready", timeout=5).status_code == 200:
-                    return
-            except httpx2.TransportError:
-                pass
-            time.sleep(0.05)
+        with httpx2.Client(timeout=5) as client:
+            while time.monotonic() < until and self._process.is_alive():
+                with suppress(httpx2.TransportError):
+                    if client.get(f"{self.address}/health/ready").status_code == 200:
+                        return
+                time.sleep(0.1)
         raise AssertionError(f"it is not ready: {self._log.read_text('utf-8')[-4000:]}")
 
     def kill(self) -> None:
