@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DECIDING := tests/policies tests/assurance/test_engine.py tests/delegation/test_decision.py tests/delegation/test_rules.py
+# What goes on for longer with DAIRI_SOAK=1 (tests/soak.py).
+SOAKING := tests/workers/test_kills.py
 
 .PHONY: help
 help: ## Say what can be made
@@ -21,6 +23,11 @@ sandbox-reset: $(VENV)/.card ## The same from scratch: forget the people, grants
 test: $(VENV)/.dev tests/pages/node_modules ## Install what is needed and run every test
 	@sh deploy/install/debian.sh test
 	$(BIN)/python -m pytest -n auto --no-loadscope-reorder
+
+.PHONY: soak
+soak: $(VENV)/.dev ## Run at length what `make test` runs briefly: a hundred kills on each database
+	@sh deploy/install/debian.sh test
+	DAIRI_SOAK=1 $(BIN)/python -m pytest -n auto --no-loadscope-reorder -rP $(SOAKING)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Format, lint, types and layers, changing nothing

@@ -47,6 +47,7 @@ def _count_try(unit: Unit, row: GrantRow) -> None:
             col(GrantRow.id) == row.id,
             col(GrantRow.version) == row.version,
             col(GrantRow.tries_left) > 0,
+            col(GrantRow.digits).is_not(None),  # gone for the loser of two at once
         )
         .values(tries_left=GrantRow.tries_left - 1)
     )

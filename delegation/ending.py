@@ -95,6 +95,16 @@ def _check_active(row: GrantRow) -> None:
         raise Fault("grant.ended" if row.state == GrantState.ENDED else "grant.not_now")
 
 
+def _locked(unit: Unit, rows: Sequence[GrantRow]) -> Sequence[GrantRow]:
+    """The same grants as they stand once nobody else changes them.
+
+    A hold is placed where none is found: of two pauses at once the second must find the first's.
+    """
+    mine = (GrantRow.ward == unit.ward, col(GrantRow.id).in_([row.id for row in rows]))
+    locking = select(GrantRow).where(*mine).order_by(GrantRow.id).with_for_update()
+    return unit.session.exec(locking, execution_options={"populate_existing": True}).all()
+
+
 def _place(unit: Unit, row: GrantRow, by: PersonId, now: datetime) -> bool:
     """One side's hold; False where it is there already."""
     if is_paused(unit.session, row, by):
@@ -148,6 +158,7 @@ def pause_for(unit: Unit, parts: Parts, person: PersonId, id_: str) -> list[Mail
     :raises Fault: `grant.not_now`, `grant.ended`, `grant.unknown`.
     """
     row = registry.find(unit.session, unit.ward, id_, person, parts.clock.now())
+    (row,) = _locked(unit, [row])
     _check_active(row)
     return _pause(unit, parts, [row], person)
 
@@ -158,7 +169,8 @@ def pause_all(unit: Unit, parts: Parts, login: Login | None) -> list[Mail]:
     :raises Fault: `login.needed` without a login.
     """
     login, today = required(parts, login, ANY_LOGIN), ward_day(parts.clock.now()).isoformat()
-    rows = [row for row in _given(unit, parts, login) if row.state == GrantState.ACTIVE and row.last >= today]
+    given = _locked(unit, _given(unit, parts, login))
+    rows = [row for row in given if row.state == GrantState.ACTIVE and row.last >= today]
     return _pause(unit, parts, rows, login.person)
 
 
