@@ -47,8 +47,8 @@ class KeptRequest:
     def __init__(self) -> None:
         self.asked: dict[str, Any] = {}
 
-    def ask(self, unit: Unit, grant: GrantId, **asked: Any) -> Errand:
-        del unit, grant
+    def ask(self, unit: Unit, purpose: SigningPurpose, about: str, **asked: Any) -> Errand:
+        del unit, purpose, about
         self.asked = {name: asked[name] for name in ("text", "template", "content")}
         return Errand("", "", lambda _response: None)
 
