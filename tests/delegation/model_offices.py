@@ -10,7 +10,7 @@ from card.dates import add_months, end_of
 from delegation.grant import Basis, HoldCause, HoldKind, Terms
 from delegation.offices import asking, designating, members
 from delegation.offices.members import Invited
-from tests.delegation.model import ATTESTED_FOR, NOTICE, OPEN_FOR, Ask, Given, Naming
+from tests.delegation.model import ATTESTED_FOR, NOTICE, OPEN_FOR, PAUSED, Ask, Given, Naming
 from tests.delegation.model_rules import (
     ACTING,
     ACTIONS,
@@ -29,7 +29,10 @@ from tests.shipped import PROCEDURES
 COLLEAGUES = st.sampled_from([KEN, MIDORI, KEN, MIDORI, SAKURA, YUKI])
 ADMINISTRATOR = st.sampled_from([SAKURA] * 7 + [KEN, HANAKO])
 STAFF = st.sampled_from([WARD] * 6 + [SAKURA, KEN])
-BY_STAFF = st.sampled_from([HoldCause.ADMIN, HoldCause.STAFF_REVIEW, HoldCause.CARD_LOST])
+STAFF_S = (HoldCause.ADMIN, HoldCause.STAFF_REVIEW, HoldCause.CARD_LOST)
+BY_STAFF = st.sampled_from(STAFF_S)
+FOR_A_WHILE = "for a while"
+HOW_LONG = st.sampled_from([FOR_A_WHILE] * 4 + ["until it is lifted"])
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 
 
@@ -302,40 +305,67 @@ class OfficeDoings(Doings):
         who=st.sampled_from(PEOPLE),
         id_=grants,
         member=members,
-        held=st.booleans(),
+        how=HOW_LONG,
     )
-    def a_hold_is_placed_or_lifted(
-        self, kind: HoldKind, cause: HoldCause, who: str, id_: str, member: str, held: bool
+    def a_hold_is_placed(
+        self, kind: HoldKind, cause: HoldCause, who: str, id_: str, member: str, how: str
     ) -> None:
         """The end of one cause leaves every other's; two staff place and lift once there is a way to."""
         targets = {HoldKind.PERSON: who, HoldKind.GRANT: id_, HoldKind.MEMBERSHIP: member}
-        self.town.hold(kind, targets.get(kind, self.town.model.office.id), cause, held=held)
+        target = targets.get(kind, self.town.model.office.id)
+        self.town.hold(kind, target, cause, held=True)
+        if how == FOR_A_WHILE:
+            self.look()
+            self.town.hold(kind, target, cause, held=False)
 
-    @rule(cause=BY_STAFF, office=st.booleans())
-    def staff_lifts_what_it_placed(self, cause: HoldCause, office: bool) -> None:
-        for kind, target, placed in sorted(self.town.model.holds):
-            if placed is cause:
-                self.town.hold(kind, target, cause, held=False)
-        if office:
-            self.town.set_office(until=None, ended=False)
+    @rule(cause=BY_STAFF, all_of_it=MOSTLY)
+    def the_ward_puts_things_right(self, cause: HoldCause, all_of_it: bool) -> None:
+        """What this cause holds is free; or everything is, both sides resume, all are proven and checked."""
+        town, model = self.town, self.town.model
+        for kind, target, placed in sorted(model.holds):
+            if placed is cause or (all_of_it and placed in STAFF_S):
+                town.hold(kind, target, placed, held=False)
+        if not all_of_it:
+            return
+        town.set_office(until=None, ended=False)
+        for name, someone in model.people.items():
+            if someone.protected:
+                town.protect(name, protected=False)
+            if not model.is_proven(name):
+                town.prove(name)
+        for id_, member in model.members.items():
+            if member.person is not None and not model.counts(member):
+                self.check(id_, WARD, strong=True)
+        for _, grant, placed in sorted(model.holds):
+            if placed in PAUSED.values():
+                role = PRINCIPAL if placed is PAUSED[True] else ACTING
+                self.resume(grant, role, strong=True)
 
-    @rule(who=ANYONE, what=st.sampled_from(["protection", "lapse", "lapse soon"]))
-    def someone_is_stopped_or_free_again(self, who: str, what: str) -> None:
-        town, someone = self.town, self.town.model.people[who]
-        if someone.protected or not town.model.is_proven(who):
-            town.protect(who, protected=False)
-            town.prove(who)
-        elif what == "protection":
+    @rule(who=ANYONE, what=st.sampled_from(["protection", "lapse", "lapse soon"]), how=HOW_LONG)
+    def someone_is_stopped(self, who: str, what: str, how: str) -> None:
+        town = self.town
+        if what == "protection":
             town.protect(who, protected=True)
         else:
             town.let_proof_end(who, 2 * (what == "lapse soon"))
+        if how == FOR_A_WHILE:
+            self.look()
+            town.protect(who, protected=False)
+            town.prove(who)
 
-    @rule(days=st.sampled_from([-1, 0, 5, 90, None]), ended=st.sampled_from([False, False, True]))
-    def the_ward_ends_or_limits_the_office(self, days: int | None, ended: bool) -> None:
+    @rule(days=st.sampled_from([-1, 0, 5, 90, None]), ended=st.sampled_from([False, True]), how=HOW_LONG)
+    def the_ward_ends_or_limits_the_office(self, days: int | None, ended: bool, how: str) -> None:
         until = None if days is None else self.town.model.today + timedelta(days=days)
         self.town.set_office(until=until, ended=ended)
+        if how == FOR_A_WHILE:
+            self.look()
+            self.town.set_office(until=None, ended=False)
 
-    @rule(by=st.sampled_from([timedelta(hours=5), DAY, timedelta(days=5), timedelta(days=30)]))
+    @rule(
+        by=st.sampled_from(
+            [timedelta(hours=5), timedelta(hours=1), DAY, timedelta(days=5), timedelta(days=30)]
+        )
+    )
     def let_time_pass(self, by: timedelta) -> None:
         self.town.clock.advance(by)
 
@@ -361,9 +391,9 @@ class OfficeDoings(Doings):
             self.wait_for(coming.works_from, less=less)
 
     def wait_for(self, moment: datetime, *, less: bool) -> None:
-        """Not further than forty days: or each example ends with everything over."""
+        """Not further than an attestation reaches: or each example ends with everything over."""
         by = moment - self.town.model.now - (SECOND if less else timedelta(0))
-        if timedelta(0) < by <= timedelta(days=40):
+        if timedelta(0) < by <= ATTESTED_FOR:
             self.town.clock.advance(by)
 
     def settle(self) -> None:

@@ -49,6 +49,10 @@ class Doings(RuleBasedStateMachine):
         strangers = [name for name in PEOPLE if name not in {given.principal, acting}]
         return given, {PRINCIPAL: given.principal, ACTING: acting}.get(role, strangers[0])
 
+    def look(self) -> None:
+        """Compare in the midst of a rule: what stops things for a while must be seen while it does."""
+        raise NotImplementedError
+
     # What leads to a grant.
 
     @rule(
@@ -226,6 +230,8 @@ class Doings(RuleBasedStateMachine):
         for act in (self.end, self.resume, self.pause):
             act(id_, role, strong=False)
         self.pause_all(who, strong=False)
+        self.look()
+        self.town.protect(who, protected=False)
 
     @rule(id_=grants, role=AS_EITHER, strong=MOSTLY)
     def resume(self, id_: str, role: str, strong: bool) -> None:
