@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DECIDING := tests/policies tests/assurance/test_engine.py tests/delegation/test_decision.py tests/delegation/test_rules.py
 # What goes on for longer with DAIRI_SOAK=1 (tests/soak.py).
-SOAKING := tests/workers/test_kills.py
+SOAKING := tests/workers/test_kills.py tests/delegation/test_invariants.py
 
 .PHONY: help
 help: ## Say what can be made
@@ -25,7 +25,7 @@ test: $(VENV)/.dev tests/pages/node_modules ## Install what is needed and run ev
 	$(BIN)/python -m pytest -n auto --no-loadscope-reorder
 
 .PHONY: soak
-soak: $(VENV)/.dev ## Run at length what `make test` runs briefly: a hundred kills on each database
+soak: $(VENV)/.dev ## Run at length what `make test` runs briefly: a hundred kills a database, a hundred thousand steps
 	@sh deploy/install/debian.sh test
 	DAIRI_SOAK=1 $(BIN)/python -m pytest -n auto --no-loadscope-reorder -rP $(SOAKING)
 

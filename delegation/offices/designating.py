@@ -107,6 +107,8 @@ def hand_over(
         raise Fault("grant.not_now")
     if member.person in {row.principal, registry.delegate_of(unit.session, row, now)}:
         raise Fault("grant.not_now")
+    if not members.typed_of(parts, member)["number"]:
+        raise Fault("office.no_care_manager")
     since = now - timedelta(days=1)
     named = select(func.count()).where(
         DesignationRow.ward == unit.ward,

@@ -1,145 +1,161 @@
-"""A town over a real database, and what a small model knows of its people and grants."""
+"""What the design says of people, an office, grants and holds, said again in plain Python.
 
-import shutil
+Nothing here asks the registry or reads a table. Whatever the registry answers is compared with this.
+"""
+
 from collections import Counter
-from collections.abc import Callable, Mapping
-from copy import copy
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
-from typing import Any, Self, TypeVar, cast
 
-from sqlmodel import col, update
+from delegation.grant import CurrentState, HoldCause, HoldKind
+from tests.conftest import FixedClock
 
-from assurance import identifiers, people
-from assurance.counter import LinkedCard
-from assurance.database import Database, Unit
-from assurance.engine import assess
-from assurance.evidence import Authentication, EmailCode, Passkey, Proof
-from assurance.identifiers import IdentifierKind
-from assurance.levels import IAL
-from assurance.login import Login, LoginId
-from assurance.people import NewProof
-from assurance.person import PersonId, new_id
-from assurance.sealed import Vault
-from assurance.tables import ProofRow, ProtectionRow
-from assurance.wards import Ward
-from card.container import CardEvidence, SigningPurpose, prepare
-from card.dates import ward_day
-from card.faults import Fault
-from card.jose import Flattened, SoftwareSigner
-from card.revocation import RevocationState, RevocationStatus
-from delegation.audit.recorder import AuditRecorder
-from delegation.grant import GrantId, HoldCause, HoldKind
-from delegation.parts import Errand, Parts
-from delegation.tables import HoldRow
-from tests.conftest import NOW, FixedClock
-from tests.shipped import PAGES, PROCEDURES, RULES, THRESHOLDS
+A_DAY = timedelta(days=1)
+ATTESTED_FOR = timedelta(days=90)
+NOTICE = timedelta(hours=24)
+OPEN_FOR = timedelta(days=30)
+TOKYO = timedelta(hours=9)
+PAUSED = {True: HoldCause.PAUSED_BY_PRINCIPAL, False: HoldCause.PAUSED_BY_DELEGATE}
+"""By whether it was the principal."""
 
-T = TypeVar("T")
-ARCHIVE = SoftwareSigner.generate()
-GOOD = RevocationStatus(RevocationState.GOOD, "crl")
-
-
-class KeptRequest:
-    """Asks no card; what would be signed is kept."""
-
-    def __init__(self) -> None:
-        self.asked: dict[str, Any] = {}
-
-    def ask(self, unit: Unit, purpose: SigningPurpose, about: str, **asked: Any) -> Errand:
-        del unit, purpose, about
-        self.asked = {name: asked[name] for name in ("text", "template", "content")}
-        return Errand("", "", lambda _response: None)
+Hold = tuple[HoldKind, str, HoldCause]
 
 
 @dataclass
 class Someone:
-    """A person as the model knows them."""
+    """A person."""
 
-    id: PersonId
-    address: str
-    card: LinkedCard
+    name: str
     proven_until: datetime
-    held: bool = False
     protected: bool = False
 
-    def is_free(self, now: datetime) -> bool:
-        return self.proven_until > now and not self.held and not self.protected
+
+@dataclass
+class Membership:
+    """Someone's work for the office.
+
+    :param name: whom the office invited; `person` is empty until she joins.
+    """
+
+    id: str
+    handle: str
+    name: str
+    administrator: bool
+    number_until: date | None
+    open_until: datetime
+    person: str | None = None
+    checked: bool = False
+    attested_until: datetime | None = None
+    left_at: datetime | None = None
+
+
+@dataclass
+class Office:
+    """The care office."""
+
+    id: str
+    until: date | None = None
+    ended: bool = False
+
+
+@dataclass
+class Naming:
+    """The office names who acts under a grant."""
+
+    member: Membership
+    named_by: str
+    named_at: datetime
+    works_from: datetime
+    first: bool = False
+    refused: bool = False
+
+
+@dataclass
+class Ask:
+    """The office asks someone for a grant."""
+
+    id: str
+    member: Membership
+    asker: str
+    target: str
+    procedures: tuple[str, ...]
+    first: date
+    last: date
+    asked_at: datetime
+    answered: bool = False
 
 
 @dataclass
 class Given:
-    """A grant as the model knows it.
+    """A grant.
 
-    :param handle: of its invitation; None where the address had got too many.
-    :param path: the states that it went through.
-    :param paused: the people who did.
+    :param handle: of its invitation; None where there is none, or the address had got too many.
+    :param invited: whom the principal asked; None where the office asked.
+    :param until: until when the invitation, or the request, is open.
+    :param path: the states that it went through after its proposal.
     :param accepted: the last day that the acceptance was of.
-    :param signed: by signer's role, what a card signed when it was asked, and the last day in it.
+    :param namings: whom the office named, in that order.
     """
 
-    id: GrantId
+    id: str
     handle: str | None
     principal: str
-    invited: str
+    invited: str | None
     procedures: tuple[str, ...]
+    first: date
     last: date
     until: datetime
     path: list[str] = field(default_factory=list)
     compared: bool = False
     tries: int = 3
-    paused: set[str] = field(default_factory=set)
     accepted: date | None = None
-    signed: dict[str, tuple[CardEvidence, date]] = field(default_factory=dict)
-
-    def copied(self) -> Self:
-        return replace(self, path=list(self.path), paused=set(self.paused), signed=dict(self.signed))
+    namings: list[Naming] = field(default_factory=list)
 
     @property
     def state(self) -> str:
         return self.path[-1] if self.path else "proposed"
 
     @property
-    def parties(self) -> tuple[str, ...]:
-        return (self.principal, self.invited) if "accepted" in self.path else (self.principal,)
+    def of_office(self) -> bool:
+        return self.invited is None
+
+    def coming(self, now: datetime) -> Naming | None:
+        """The hand-over that is announced and does not work yet."""
+        announced = [one for one in self.namings if not one.refused and one.works_from > now]
+        return announced[0] if announced else None
+
+    def named(self, now: datetime) -> Membership | None:
+        """Whom the office named last, of those that work already; nobody once that member left."""
+        working = [one for one in self.namings if not one.refused and one.works_from <= now]
+        member = working[-1].member if working else None
+        return None if member is None or member.left_at is not None else member
+
+    def acting(self, now: datetime) -> str | None:
+        """Who acts: the delegate since she accepted, or the member whom the office named."""
+        if not self.of_office:
+            return self.invited if "accepted" in self.path else None
+        member = self.named(now)
+        return None if member is None else member.person
 
 
-class ModelledTown:
-    """Three people, their registry, and the model of it."""
+@dataclass
+class Model:
+    """All that there is.
 
-    def __init__(self, folder: Path, vault: Vault, ward: Ward, cards: Mapping[str, LinkedCard]) -> None:
-        self.ward, self.vault, self.folder, self.clock = ward, vault, folder, FixedClock()
-        self._open()
-        self.database.create_tables()
-        self.people = {
-            name: self._register(f"{number}@example.jp", card)
-            for number, (name, card) in enumerate(cards.items())
-        }
-        self.grants: dict[GrantId, Given] = {}
-        self.made: list[tuple[str, str | None, datetime]] = []
-        self.happened: Counter[str] = Counter()
+    :param reached: who asked whom at which address, and when, for the caps; None where no mail went.
+    :param happened: what the log must tell at the end.
+    """
 
-    def _open(self) -> None:
-        self.database = Database(f"sqlite:///{self.folder / 'dairi.db'}", AuditRecorder(self.vault))
-        self.signing, unused = KeptRequest(), cast(Any, None)
-        self.parts = Parts(
-            ward=self.ward, database=self.database, vault=self.vault, clock=self.clock, pages=PAGES,
-            procedures=PROCEDURES, thresholds=THRESHOLDS, rules=RULES, mailer=unused, batch=unused,
-            archive=ARCHIVE, logins=unused, step_up=unused, signing=self.signing, callers=unused,
-            presented=unused, grant_ended=lambda _unit, _grant: None,
-        )  # fmt: skip
-
-    def copied(self, folder: Path) -> Self:
-        """The same town in another folder; this one's database is closed."""
-        shutil.copy(self.folder / "dairi.db", folder)
-        town = copy(self)
-        town.folder, town.clock = folder, FixedClock(self.now)
-        town._open()
-        town.people = {name: replace(someone) for name, someone in self.people.items()}
-        town.grants = {id_: given.copied() for id_, given in self.grants.items()}
-        town.made, town.happened = list(self.made), Counter(self.happened)
-        return town
+    clock: FixedClock
+    people: dict[str, Someone]
+    office: Office
+    members: dict[str, Membership] = field(default_factory=dict)
+    grants: dict[str, Given] = field(default_factory=dict)
+    asks: dict[str, Ask] = field(default_factory=dict)
+    holds: set[Hold] = field(default_factory=set)
+    reached: list[tuple[str, str | None, datetime]] = field(default_factory=list)
+    happened: Counter[str] = field(default_factory=Counter)
 
     @property
     def now(self) -> datetime:
@@ -147,97 +163,135 @@ class ModelledTown:
 
     @property
     def today(self) -> date:
-        return ward_day(self.now)
+        return (self.now + TOKYO).date()
 
-    def _register(self, address: str, card: LinkedCard) -> Someone:
-        with self.database.writing(self.ward.code) as unit:
-            person = people.create_person(unit, self.vault, NOW)
-            signature = card.signature.certificate.identity
-            identifiers.bind(unit, self.vault, person, IdentifierKind.CARD_SIGNATURE, signature, NOW)
-            identifiers.bind(unit, self.vault, person, IdentifierKind.EMAIL, address, NOW)
-        made = Someone(person, address, card, NOW)
-        self.prove(made)
-        return made
+    # People.
 
-    def prove(self, someone: Someone) -> None:
-        with self.database.writing(self.ward.code) as unit:
-            proof = NewProof("counter_card", someone.card.profile)
-            people.record_proof(unit, self.vault, THRESHOLDS, someone.id, proof, self.now)
-        someone.proven_until = self.now + timedelta(days=365 * 5)
+    def is_proven(self, name: str) -> bool:
+        return self.people[name].proven_until > self.now
 
-    def limit_proof(self, someone: Someone, ends_at: datetime) -> None:
-        with self.database.writing(self.ward.code) as unit:
-            mine = update(ProofRow).where(col(ProofRow.person) == someone.id)
-            unit.session.exec(mine.values(ends_at=ends_at))
-        someone.proven_until = ends_at
+    def is_held(self, kind: HoldKind, target: str) -> bool:
+        return any(placed == target and kind is on for on, placed, _ in self.holds)
 
-    def hold(self, someone: Someone, *, held: bool) -> None:
-        with self.database.writing(self.ward.code) as unit:
-            if held and not someone.held:
-                unit.session.add(
-                    HoldRow(
-                        ward=unit.ward, id=new_id(), kind=HoldKind.PERSON, target=someone.id,
-                        cause=HoldCause.ADMIN, placed_by="staff", placed_at=self.now,
-                    )
-                )  # fmt: skip
-            if not held:
-                theirs = update(HoldRow).where(col(HoldRow.target) == someone.id)
-                unit.session.exec(theirs.values(lifted_at=self.now))
-        someone.held = held
+    def is_free(self, name: str) -> bool:
+        """Whether someone may take a step towards a grant."""
+        someone = self.people[name]
+        return self.is_proven(name) and not someone.protected and not self.is_held(HoldKind.PERSON, name)
 
-    def protect(self, someone: Someone, *, protected: bool) -> None:
-        until = None if protected else self.now
-        with self.database.writing(self.ward.code) as unit:
-            unit.session.merge(ProtectionRow(ward=unit.ward, person=someone.id, since=self.now, until=until))
-        someone.protected = protected
+    # The office.
 
-    def login(self, name: str, *, strong: bool) -> Login:
-        """By passkey or by mail alone; the invited address was read back either way."""
-        someone, now = self.people[name], self.now
-        mac = self.vault.mac(self.ward.code, IdentifierKind.EMAIL, someone.address)
-        evidence: list[Authentication] = [EmailCode(now, mac)]
-        if strong:
-            evidence.append(Passkey(now, user_verified=True, synced=True))
-        proof = Proof("counter_card", IAL.HIGH, NOW, someone.proven_until)
-        assurance = assess([*evidence, proof], now, THRESHOLDS)
-        return Login(LoginId(new_id()), self.ward.code, someone.id, assurance, now, tuple(evidence))
+    def office_stands(self) -> bool:
+        office = self.office
+        over = office.ended or (office.until is not None and office.until < self.today)
+        return not over and not self.is_held(HoldKind.OFFICE, office.id)
 
-    def is_proven(self, name: str, *, strong: bool) -> bool:
-        return strong and self.people[name].proven_until > self.now
+    def counts(self, member: Membership) -> bool:
+        """Joined, checked, attested, with a number that is not over; and nothing is held."""
+        return (
+            member.person is not None
+            and member.left_at is None
+            and member.checked
+            and member.attested_until is not None
+            and member.attested_until > self.now
+            and (member.number_until is None or member.number_until >= self.today)
+            and not self.is_held(HoldKind.MEMBERSHIP, member.id)
+            and not self.is_held(HoldKind.PERSON, member.person)
+            and self.office_stands()
+        )
+
+    def works(self, name: str) -> Membership | None:
+        """The membership by which someone works for the office now."""
+        theirs = [one for one in self.members.values() if one.person == name and self.counts(one)]
+        assert len(theirs) < 2
+        return theirs[0] if theirs else None
+
+    def administers(self, name: str, *, strong: bool) -> bool:
+        member = self.works(name)
+        return strong and self.is_proven(name) and member is not None and member.administrator
+
+    def handed_over_lately(self) -> int:
+        namings = [one for given in self.grants.values() for one in given.namings]
+        return sum(not one.first and one.named_at > self.now - A_DAY for one in namings)
+
+    # Grants.
 
     def is_usable(self, given: Given) -> bool:
-        """The model's word on use: nothing but the active, in its days, of people whom nothing stops."""
-        principal, delegate = self.people[given.principal], self.people[given.invited]
-        stopped = given.paused or any(one.held or one.protected for one in (principal, delegate))
+        """Nothing but the active, in its days, of people whom nothing stops, through a member who counts."""
+        acting, principal = given.acting(self.now), self.people[given.principal]
+        if acting is None or given.state != "active" or not given.first <= self.today <= given.last:
+            return False
+        if self.is_held(HoldKind.GRANT, given.id):
+            return False
+        if any(self.is_held(HoldKind.PERSON, name) for name in (given.principal, acting)):
+            return False
+        if principal.protected or not self.is_proven(given.principal):
+            return False
+        if not given.of_office:
+            return not self.people[acting].protected
+        member = given.named(self.now)
+        return member is not None and self.counts(member)
+
+    def current_state(self, given: Given) -> CurrentState:
+        """What its page says."""
+        over = given.last < self.today
+        if given.state == "ended":
+            return CurrentState.ENDED
+        if given.state == "proposed":
+            open_ = self.now < given.until and not over
+            return CurrentState.WAITING if open_ else CurrentState.LAPSED
+        if over:
+            return CurrentState.EXPIRED
+        if given.state == "accepted":
+            return CurrentState.COMPARED if given.compared else CurrentState.ACCEPTED
+        return CurrentState.ACTIVE if self.is_usable(given) else CurrentState.UNUSABLE
+
+    def may_be_signed(self, given: Given) -> bool:
+        """Every guard again: accepted as it is, compared, both people free, the office behind its member."""
+        acting = given.acting(self.now)
+        if acting is None or given.state != "accepted" or not given.compared:
+            return False
+        if not given.accepted == given.last >= self.today or self.is_held(HoldKind.GRANT, given.id):
+            return False
+        member = given.named(self.now)
+        if given.of_office and (member is None or not self.counts(member)):
+            return False
+        return self.is_free(given.principal) and self.is_free(acting)
+
+    def is_open(self, given: Given) -> bool:
+        """Whether an invitation may be answered."""
+        reached = given.handle is not None and given.state == "proposed"
+        held = self.is_held(HoldKind.GRANT, given.id)
+        return reached and self.now < given.until and self.is_free(given.principal) and not held
+
+    def may_be_answered(self, ask: Ask, by: str) -> bool:
+        """Whether a request is found by someone: asked of her by another, who still works there."""
         return (
-            given.state == "active"
-            and self.today <= given.last
-            and principal.proven_until > self.now
-            and not stopped
+            ask.target == by != ask.asker
+            and not ask.answered
+            and self.now < ask.asked_at + OPEN_FOR
+            and self.today <= ask.last
+            and self.is_free(by)
+            and self.counts(ask.member)
         )
 
-    def signature(self, signer: str) -> CardEvidence:
-        """What the asked card would bring back."""
-        card = self.people[signer].card.signature
-        made = prepare(
-            SigningPurpose.MANDATE,
-            issuer="https://op.example",
-            audience="https://op.example/a",
-            nonce=b"n" * 16,
-            issued_at=self.now,
-            **self.signing.asked,
-        )
-        container = Flattened(made.protected, made.payload, b"", card.container.leaf_der)
-        return CardEvidence(card.certificate, SigningPurpose.MANDATE, GOOD, self.now, container)
+    def may_give(self, name: str) -> bool:
+        """What is open, and what was made within a day, is capped."""
+        mine = [given for given in self.grants.values() if given.principal == name]
+        open_ = [one for one in mine if one.state in {"proposed", "accepted"} and self.now < one.until]
+        made = [at for by, _, at in self.reached if by == name and at > self.now - A_DAY]
+        return len(open_) < 20 and len(made) < 10
 
-    def attempt(self, act: Callable[[Unit], T], *, allowed: bool) -> T | None:
-        """Do it in a unit of its own; it must be refused exactly if the model says so."""
-        done: T | None = None
-        refused: str | None = None
-        try:
-            with self.database.writing(self.ward.code) as unit:
-                done = act(unit)
-        except Fault as fault:
-            refused = fault.code
-        assert (refused is None) == allowed, refused
-        return done
+    def gets_mail(self, name: str) -> bool:
+        return sum(to == name and at > self.now - A_DAY for _, to, at in self.reached) < 10
+
+    def parties(self, given: Given) -> Iterable[str]:
+        """Who may see it now."""
+        acting = given.acting(self.now)
+        return {given.principal} | (set() if acting is None else {acting})
+
+    def went_on(self, given: Given, state: str, event: str) -> None:
+        given.path.append(state)
+        self.happened[event] += 1
+
+    def ended(self, given: Given) -> None:
+        self.went_on(given, "ended", "grant:grant:ended")

@@ -199,6 +199,13 @@ def test_a_principal_is_handed_to_a_member_who_counts_and_not_twice_at_once(offi
     assert hanako.get(f"/grants/{grant}").status_code == 200
 
 
+def test_nobody_is_handed_to_an_administrator_who_is_no_care_manager(office: Office) -> None:
+    """Nobody checked a number of hers; and naming herself would count towards no cap."""
+    grant = office.active(office.town.hanako)
+    assert office.hand_over(grant, office.admin).status_code == 403
+    assert office.hand_over(grant, office.mori).status_code == 303
+
+
 def test_the_office_s_grant_outlives_who_left_and_waits_for_another(
     office: Office, clock: FixedClock, portal: WardSystem
 ) -> None:
