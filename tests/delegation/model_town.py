@@ -89,8 +89,8 @@ class Town:
         self.parts = Parts(
             ward=self.ward, database=self.database, vault=self.vault, clock=clock, pages=PAGES,
             procedures=PROCEDURES, thresholds=THRESHOLDS, rules=RULES, mailer=unused, batch=unused,
-            archive=ARCHIVE, logins=unused, step_up=unused, signing=self.signing, callers=unused, presented=unused,
-            grant_ended=lambda _unit, _grant: None,
+            archive=ARCHIVE, logins=unused, step_up=unused, signing=self.signing, callers=unused,
+            presented=unused, grant_ended=lambda _unit, _grant: None,
         )  # fmt: skip
 
     def keep(self) -> Callable[[], None]:
