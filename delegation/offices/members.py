@@ -24,6 +24,7 @@ from assurance.mail import Mail
 from assurance.person import PersonId, new_id
 from assurance.roles import Role
 from assurance.wards import WardCode
+from card.container import refuse_controls
 from card.dates import ward_day
 from card.faults import Fault
 from delegation import notices, registry, staff
@@ -110,6 +111,7 @@ def register_office(
     now, name = parts.clock.now(), name.strip()
     if not name or len(name) > _LONGEST_NAME:
         raise Fault("office.name")
+    refuse_controls(name)
     number = office_number(number)
     taken = select(OfficeRow).where(OfficeRow.ward == unit.ward, OfficeRow.number == number)
     if unit.session.exec(taken).first() is not None:

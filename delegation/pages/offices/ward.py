@@ -66,7 +66,7 @@ def ward_routes(parts: Parts) -> APIRouter:
                 )
         except Fault as fault:
             if (
-                not fault.code.startswith(("office.", "grant.date", "email."))
+                not fault.code.startswith(("office.", "grant.date", "email.", "card.text_controls"))
                 or fault.code == "office.unknown"
             ):
                 raise

@@ -31,6 +31,18 @@ def test_only_an_admin_of_the_ward_registers_an_office_and_its_number_is_its_own
     assert office.ward.post("/staff/offices", **(form | {"number": "1371500016"})).status_code == 404
 
 
+def test_a_name_that_hides_characters_is_no_offices(office: Office) -> None:
+    form = {
+        "number": "1371500016",
+        "name": "さくら\u200b",
+        "until": "",
+        "administrator": "佐藤桜",
+        "address": "a@example.jp",
+    }
+    assert office.ward.post("/staff/offices", **form).status_code == 400
+    assert office.ward.post("/staff/offices", **(form | {"name": "さくら"})).status_code == 303
+
+
 def test_an_invitation_is_for_the_typed_name_works_once_and_opening_it_consumes_nothing(
     office: Office,
 ) -> None:
