@@ -224,7 +224,7 @@ class Town:
     def invited(self, name: str, mail: str, number_until: date | None) -> Membership:
         """Note who was invited to the office."""
         with self.database.reading() as session:
-            (id_,) = set(session.exec(sa.select(MembershipRow.id)).scalars()) - self.model.members.keys()  # type: ignore[call-overload] # a column
+            (id_,) = set(session.exec(sa.select(MembershipRow.id)).scalars()) - self.model.members.keys()
         handle = mail.partition("/memberships/")[2].split()[0]
         made = Membership(id_, handle, name, number_until is None, number_until, self.clock.now() + OPEN_FOR)
         self.model.members[id_] = made
