@@ -317,16 +317,28 @@ _USABLE_OF: Final = (
 )
 
 
-def working(ward: WardCode, membership: str, now: datetime) -> tuple[sa.Select[Any], dict[str, Any]]:
-    """The question whether a member may work for their office now, and its parameters."""
-    of = (_MEMBERSHIP.c.ward == _OFFICE.c.ward) & (_MEMBERSHIP.c.office == _OFFICE.c.id)
-    held = _held(ward, "", [_MEMBERSHIP.c.person])
-    question = (
-        sa.select(sa.and_(office_stands(), member_counts(), ~work_held(ward), ~held))
-        .select_from(_MEMBERSHIP.join(_OFFICE, of))
-        .where(_MEMBERSHIP.c.ward == ward, _MEMBERSHIP.c.id == membership)
+_WORKING: Final = (
+    sa.select(
+        sa.and_(
+            office_stands(),
+            member_counts(),
+            ~work_held(_MEMBERSHIP.c.ward),
+            ~_held(_MEMBERSHIP.c.ward, "", [_MEMBERSHIP.c.person]),
+        )
     )
-    return question, {"now": now, "today": ward_day(now).isoformat()}
+    .select_from(
+        _MEMBERSHIP.join(
+            _OFFICE, (_MEMBERSHIP.c.ward == _OFFICE.c.ward) & (_MEMBERSHIP.c.office == _OFFICE.c.id)
+        )
+    )
+    .where(_MEMBERSHIP.c.ward == sa.bindparam("ward"), _MEMBERSHIP.c.id == sa.bindparam("membership"))
+)
+
+
+def may_work(session: Session, ward: WardCode, membership: str, now: datetime) -> bool:
+    """Whether a member may work for their office now."""
+    values = _moment(ward, now) | {"membership": membership}
+    return bool(connection_of(session).execute(_WORKING, values).scalar())
 
 
 def office_may_act(session: Session, row: GrantRow, now: datetime) -> bool:
@@ -337,8 +349,7 @@ def office_may_act(session: Session, row: GrantRow, now: datetime) -> bool:
         _DESIGNATION.c.ward == row.ward, _DESIGNATION.c.grant == row.id, _in_force()
     )
     membership = connection_of(session).execute(named, {"now": now}).scalar()
-    question = None if membership is None else working(WardCode(row.ward), membership, now)
-    return question is not None and bool(connection_of(session).execute(*question).scalar())
+    return membership is not None and may_work(session, WardCode(row.ward), membership, now)
 
 
 def _moment(ward: WardCode, now: datetime) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def hand_over(
         DesignationRow.ward == unit.ward,
         DesignationRow.office == office,
         DesignationRow.named_at > since,
-        DesignationRow.named_by != DesignationRow.person,
+        DesignationRow.works_from > DesignationRow.named_at,  # none of the first, whom the mandate names
     )
     if unit.session.exec(named).one() >= _MOST_A_DAY:
         raise Fault("office.too_many_hand_overs")

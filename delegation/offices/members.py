@@ -14,7 +14,7 @@ from typing import Final
 from sqlmodel import Session, col, select, update
 
 from assurance import people
-from assurance.database import Unit, connection_of
+from assurance.database import Unit
 from assurance.events import Event, EventName
 from assurance.handles import hashed, new_handle
 from assurance.identifiers import normalise_address
@@ -171,7 +171,7 @@ def memberships_of(session: Session, ward: WardCode, person: PersonId) -> Sequen
 
 def counts(session: Session, row: MembershipRow, now: datetime) -> bool:
     """Whether a member may work for the office now: the same conditions under which a grant is usable."""
-    return bool(connection_of(session).execute(*registry.working(WardCode(row.ward), row.id, now)).scalar())
+    return registry.may_work(session, WardCode(row.ward), row.id, now)
 
 
 def working_member(

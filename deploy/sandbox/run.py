@@ -106,10 +106,10 @@ Dairi runs. 代理が動いています。
   caught mail              {layout.mail}
   the bridge to the card   {layout.bridge}
 
-People: 田中花子 (78, hanako@example.jp) and her daughter 田中由紀 (yuki@example.jp).
 PIN {PIN}, signature password {PASSWORD}. Which card lies on the reader is chosen on the bridge's page.
-Use two browser profiles, one for each of them.
+Use a browser profile for each person. Addresses below begin with {layout.issuer}.
 
+A daughter for her mother: 田中花子 (78, hanako@example.jp) and 田中由紀 (yuki@example.jp).
   1. Hanako: open the ward system, ログインする, マイナンバーカード, PIN {PIN}. It shows her name and level.
   2. Hanako: on the resident's page add a passkey, log out, and log in with it.
   3. Hanako: 委任のページへ, 代わりの人にお願いする. Type 田中由紀 and yuki@example.jp, choose the renewal
@@ -122,7 +122,22 @@ Use two browser profiles, one for each of them.
      the notice of a care plan is refused, since the mandate does not include it; the reissue asks for
      her card, and what she typed is still there afterwards.
   7. Hanako: on the grant's page see what was done, and end it. Whatever Yuki tries next is refused.
-  8. Hanako: {layout.issuers[NEIGHBOUR]}/account is 世田谷区, next door; her card is another person there.
+
+A care office: its administrator 桜井道子 (sakurai@example.jp), the care managers 佐藤健 (sato@example.jp) and
+森緑 (mori@example.jp), and 職員一郎, 職員二郎, 職員三郎 of the ward, who are staff and admins.
+  8. 職員一郎: /staff/offices, register 居宅介護支援事業所さくら, 1370100016, with its administrator.
+  9. Sakurai: open the invitation, 承諾する; on the office's page invite Sato and Mori with any eight digits.
+     They accept theirs, and 職員一郎 confirms their numbers.
+ 10. Sato: /offices, お願いする: 田中花子 (1948-05-03) and 鈴木一郎 (1944-02-29), for the care plan's notice.
+ 11. Hanako: /grants shows who asks, for which office, for what and until when; she reads and signs.
+ 12. Suzuki has no mailbox: 職員一郎 opens /counter, カードを読む, lays Suzuki's card, and Suzuki reads the
+     request and signs there. /counter/papers/new is for a mandate on paper, entered by two of the staff.
+ 13. Sato: file in the ward system for Hanako, and in another tab for Suzuki; /developer shows the tokens,
+     which name his office. Sakurai hands Hanako over to Mori; she is told, and may refuse.
+ 14. 職員二郎: /staff, 人をさがす, 佐藤健 (1985-07-07), この人を停止する: all that he has stops. Two of the
+     three lift it with their cards. だれがだれを見たか shows this look too, and so do Sato's own records.
+
+ 15. Hanako: {layout.issuers[NEIGHBOUR]}/account is 世田谷区, next door; her card is another person there.
 
 Trying your own system: `dairi client add` registers it, and the login page lets you pick any of these people.
 In another shell, after `. {layout.folder}/environment`: `.venv/bin/dairi audit verify`.
