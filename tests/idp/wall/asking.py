@@ -10,8 +10,9 @@ from urllib.parse import unquote
 
 from idp.cookies import name_of
 from tests.idp.conftest import ASSERTION
+from tests.idp.wall.entry import COMES_ALONG, Entry, Fields
 from tests.idp.wall.sides import Side, Value
-from tests.idp.wall.walk import COMES_ALONG, WALK, Entry, Fields, own_request
+from tests.idp.wall.walk import WALK, own_request
 
 _RANDOM: Final = re.compile(r"[A-Za-z0-9_-]{20,}(\.[A-Za-z0-9_-]+)*")
 _AT_MOST: Final = 5
