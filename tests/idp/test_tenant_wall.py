@@ -170,11 +170,11 @@ def test_everywhere_at_once_it_answers_so_too(
     for route, entries in WALK.items():
         ask_everywhere = Everywhere(ours, route, entries[0], services.ward.code)
         nobodys: dict[tuple[object, ...], Sequence[Answer]] = {}
-        for kind, value in theirs.items():
-            shown, shape = ask_everywhere(value), shape_of(value)
+        for kinds in ask_everywhere.packs(theirs):
+            shown, shape = ask_everywhere([theirs[kind] for kind in kinds]), shape_of(theirs[kinds[0]])
             if shape not in nobodys:
-                nobodys[shape] = ask_everywhere(unknown[kind])
+                nobodys[shape] = ask_everywhere([unknown[kind] for kind in kinds])
             if found := difference(shown, nobodys[shape]):
-                wrong.append((route, kind, found))
+                wrong.append((route, kinds, found))
     assert wrong == []
     assert rows(services.database, services.ward) == before

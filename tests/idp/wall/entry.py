@@ -26,9 +26,9 @@ class Own:
 class Entry:
     """A route.
 
-    :param places: the kinds that stand in a place; one's own is of the first. `bearer`, `basic`, `proof`,
-        `details` and those of `COMES_ALONG` are what `asking` makes of them, the others parts of the path, of
-        the query, of the form, or with dots of the JSON.
+    :param places: the kinds that stand in a place; one's own is of the first. `bearer`, `basic`,
+        `assertion`, `details` and those of `COMES_ALONG` are what `asking` makes of them, the others parts of
+        the path, of the query, of the form, or with dots of the JSON.
     :param who: who is logged in, whose login is one more place.
     :param own: makes what `places` alone cannot.
     :param fixed: what is always the same.

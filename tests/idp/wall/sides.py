@@ -90,7 +90,7 @@ class Side:
     def new_number(self) -> str:
         """The number of a paper that nobody entered yet."""
         self._papers += 1
-        return f"{20260000 + self._papers}"
+        return f"{self.services.ward.code}{self._papers:04}"
 
     def browser(self) -> TestClient:
         made = TestClient(self.loop.app, base_url=self.services.ward.origin, follow_redirects=False)
