@@ -188,7 +188,8 @@ class Everywhere:
             self._login = ours.cookies(ours.logged_in(self._of.who or "hanako").http)["login"]
         short = [text for text in texts if len(text) <= _LONGEST]
         cookies = {f"{use}-{text}": text for text in short for use in ("i", "a")} | {"login": self._login}
-        cookies |= {"mail": text for text in short[:1]}
+        if short:
+            cookies["mail"] = short[0]
         cookies |= {use: secret for value in values for use, secret in value.cookies.items()}
         names = sorted(self._names(max(texts, key=len)))
         fields = {**self._of.fixed, **dict(zip(names, cycle(texts), strict=False))}
