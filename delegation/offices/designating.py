@@ -153,14 +153,15 @@ def _claim(unit: Unit, coming: DesignationRow, now: datetime, **values: object) 
         raise Fault("grant.not_now")
 
 
-def confirm(unit: Unit, parts: Parts, login: Login | None, grant: str) -> None:
+def confirm(unit: Unit, parts: Parts, login: Login | None, grant: str, office: str | None = None) -> None:
     """The principal, or a second person of the office, lets a hand-over work at once.
 
+    :param office: on whose page it was confirmed; None on the grant's own.
     :raises Fault: `login.needed`, `grant.unknown`, `grant.not_now`; `office.second_person` for who named it.
     """
     login, now = required(parts, login, PROVEN), parts.clock.now()
     row = unit.session.get(GrantRow, (unit.ward, grant)) if "\x00" not in grant else None
-    if row is None or row.office is None:
+    if row is None or row.office is None or office not in {None, row.office}:
         raise Fault("grant.unknown")
     if login.person != row.principal:
         try:

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from assurance import counter
 from assurance.counter import LinkedCard
 from assurance.database import Database
+from assurance.person import PersonId
 from assurance.wards import Ward, WardCode
 from card.virtual.card import VirtualCard
 from idp.app import create_app
@@ -58,33 +59,53 @@ def app(services: Services, neighbour: Services) -> Any:
 
 
 @pytest.fixture
+def staff_next_door(neighbour: Services, linked: Callable[[str], LinkedCard]) -> tuple[PersonId, ...]:
+    three = (linked("職員一郎"), linked("職員二郎"), linked("職員三郎"))
+    with neighbour.database.writing(neighbour.ward.code) as unit:
+        return counter.begin_staff(unit, neighbour.vault, neighbour.thresholds, three, NOW)
+
+
+@pytest.fixture
 def town_next_door(
     neighbour: Services,
     app: Any,
     mail: KeptMail,
+    staff_next_door: tuple[PersonId, ...],
     linked: Callable[[str], LinkedCard],
     cards: dict[str, VirtualCard],
 ) -> Town:
     """The same people with the same cards."""
-    with neighbour.database.writing(neighbour.ward.code) as unit:
-        three = (linked("職員一郎"), linked("職員二郎"), linked("職員三郎"))
-        members = counter.begin_staff(unit, neighbour.vault, neighbour.thresholds, three, NOW)
-    return settle(neighbour, app, mail, members, linked, cards)
+    return settle(neighbour, app, mail, staff_next_door, linked, cards)
 
 
 @pytest.fixture
-def ours(town_next_door: Town, portal: WardSystem, app: Any) -> Iterator[Side]:
+def ours(
+    town_next_door: Town,
+    staff_next_door: tuple[PersonId, ...],
+    linked: Callable[[str], LinkedCard],
+    cards: dict[str, VirtualCard],
+    portal: WardSystem,
+    app: Any,
+) -> Iterator[Side]:
+    issuer = town_next_door.services.ward.issuer
     with TestClient(app) as loop:
-        side = side_of(town_next_door, loop, portal, "setagaya", town_next_door.services.ward.issuer)
+        side = side_of(town_next_door, loop, portal, issuer, staff_next_door, linked, cards)
         side.grant("active")
         side.number()
         yield side
 
 
 @pytest.fixture
-def theirs(town: Town, portal: WardSystem, ours: Side) -> Mapping[str, Value]:
+def theirs(
+    town: Town,
+    staff: tuple[PersonId, ...],
+    linked: Callable[[str], LinkedCard],
+    cards: dict[str, VirtualCard],
+    portal: WardSystem,
+    ours: Side,
+) -> Mapping[str, Value]:
     """One value of each kind, of the other ward, whose log is the longer one."""
-    side = side_of(town, ours.loop, portal, "shibuya", ours.shown_at)
+    side = side_of(town, ours.loop, portal, ours.shown_at, staff, linked, cards)
     made = {kind: one_of(side, kind) for kind in KINDS}
     assert int(made["size"].text) > int(one_of(ours, "size").text)
     return made
@@ -149,11 +170,11 @@ def test_everywhere_at_once_it_answers_so_too(
     for route, entries in WALK.items():
         ask_everywhere = Everywhere(ours, route, entries[0], services.ward.code)
         nobodys: dict[tuple[object, ...], Sequence[Answer]] = {}
-        for kind, value in theirs.items():
-            shown, shape = ask_everywhere(value), shape_of(value)
+        for kinds in ask_everywhere.packs(theirs):
+            shown, shape = ask_everywhere([theirs[kind] for kind in kinds]), shape_of(theirs[kinds[0]])
             if shape not in nobodys:
-                nobodys[shape] = ask_everywhere(unknown[kind])
+                nobodys[shape] = ask_everywhere([unknown[kind] for kind in kinds])
             if found := difference(shown, nobodys[shape]):
-                wrong.append((route, kind, found))
+                wrong.append((route, kinds, found))
     assert wrong == []
     assert rows(services.database, services.ward) == before

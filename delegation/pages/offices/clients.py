@@ -72,7 +72,7 @@ def client_routes(parts: Parts) -> APIRouter:
     @router.post("/offices/{office}/grants/{grant}/confirm")
     def confirm(request: Request, office: str, grant: str) -> Response:
         with database.writing(ward.code) as unit:
-            designating.confirm(unit, parts, parts.logins.current(unit.session, request), grant)
+            designating.confirm(unit, parts, parts.logins.current(unit.session, request), grant, office)
         return see_other(parts.address(f"/offices/{office}"))
 
     @router.post("/offices/{office}/grants/{grant}/end")

@@ -5,13 +5,15 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any, Final
 from urllib.parse import unquote
 
 from idp.cookies import name_of
 from tests.idp.conftest import ASSERTION
+from tests.idp.wall.entry import COMES_ALONG, Entry, Fields
 from tests.idp.wall.sides import Side, Value
-from tests.idp.wall.walk import COMES_ALONG, WALK, Entry, Fields, own_request
+from tests.idp.wall.walk import WALK, own_request
 
 _RANDOM: Final = re.compile(r"[A-Za-z0-9_-]{20,}(\.[A-Za-z0-9_-]+)*")
 _AT_MOST: Final = 5
@@ -52,8 +54,8 @@ def _sent(path: str, fields: Fields) -> tuple[str, dict[str, str], Fields]:
         headers["authorization"] = f"Bearer {left.pop('bearer')}"
     if "basic" in left:
         headers["authorization"] = f"Basic {b64encode(left.pop('basic').encode()).decode()}"
-    if "proof" in left:
-        left |= {"client_assertion": left.pop("proof"), "client_assertion_type": ASSERTION}
+    if "assertion" in left:
+        left |= {"client_assertion": left.pop("assertion"), "client_assertion_type": ASSERTION}
     if "details" in left:
         details = [{"type": "jp_ward_delegation", "grant": left.pop("details")}]
         left["authorization_details"] = json.dumps(details)
@@ -62,13 +64,13 @@ def _sent(path: str, fields: Fields) -> tuple[str, dict[str, str], Fields]:
     return path, headers, left
 
 
-def _shown(answer: Any, value: str) -> Answer:
+def _shown(answer: Any, values: Sequence[str]) -> Answer:
     """An answer without what was shown, and without what is random in every answer."""
-    forms = "|".join(re.escape(form) for form in (value, value.replace(" ", "+")))
-    whole = rf"(?<!\w)(?:{forms})(?!\w)"
+    forms = "|".join(re.escape(form) for value in values for form in (value, value.replace(" ", "+")))
+    whole = re.compile(rf"(?<!\w)(?:{forms})(?!\w)")
 
     def plain(text: str) -> str:
-        return _RANDOM.sub("…", re.sub(whole, "…", unquote(text)) if value else unquote(text))
+        return _RANDOM.sub("…", whole.sub("…", unquote(text)) if values else unquote(text))
 
     return (
         answer.status_code,
@@ -82,7 +84,7 @@ def send(
     cookies: Mapping[str, str],
     route: str,
     fields: Fields,
-    value: str,
+    values: Sequence[str],
     also: str = "",
     *,
     at_most: int = _AT_MOST,
@@ -108,7 +110,7 @@ def send(
     while answer.headers.get("location", "").startswith("/") and len(answers) < at_most:
         answer = browser.get(answer.headers["location"])
         answers.append(answer)
-    return [_shown(each, value) for each in answers]
+    return [_shown(each, values) for each in answers]
 
 
 def ask(
@@ -118,16 +120,33 @@ def ask(
     fields, cookies = own_request(ours, of)
     if value is not None:
         put(fields, cookies, place, value)
-    return send(ours, cookies, route, fields, "" if value is None else value.text, also)
+    return send(ours, cookies, route, fields, () if value is None else (value.text,), also)
 
 
 _FIELDS: Final = {
     place for entries in WALK.values() for each in entries for place in each.places if "." not in place
-} - {"basic", "proof", "details", "bearer", *COMES_ALONG}
+} - {"basic", "assertion", "details", "bearer", "number", *COMES_ALONG}
+"""But for what is made of a place, and for a paper's number, which is judged by its letters first."""
 _MORE_FIELDS: Final = {"token", "response", "grant", "request", "digits", "authorization_details", "sub"}
 _LONGEST: Final = 2000
 """What is longer goes into few fields: in all of them, or in a cookie, it is refused for its size."""
 _LONG: Final = {"container", "response", "token"}
+
+
+_STAND_FOR: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("accepted", "compared", "letter", "for office", "handed over"), "active"),
+    **dict.fromkeys(("staff", "colleague"), "person"),
+    **dict.fromkeys(("kept", "brought"), "interaction"),
+    **dict.fromkeys(("to register", "read back"), "to authenticate"),
+    "invited": "member",
+    "child's paper": "paper",
+    "staff login": "login",
+    "principal": "sub",
+    "delegated": "access",
+    "delegated refresh": "refresh",
+    "delegate's identity": "identity",
+}
+"""Kinds of one table or one make, of which the other is enough where neither belongs."""
 
 
 class Everywhere:
@@ -148,16 +167,33 @@ class Everywhere:
             return self._path | _LONG
         return self._path | _FIELDS | _MORE_FIELDS | {"bearer"}
 
-    def __call__(self, value: Value) -> Sequence[Answer]:
+    def packs(self, values: Mapping[str, Value]) -> Sequence[Sequence[str]]:
+        """Which kinds go into one request.
+
+        One kind each, so that it stands in every place, but where nothing identifies anything: there it is
+        only by chance that a place of some name is read, and each gets another value of one shape.
+        """
+        kinds = [kind for kind in values if kind not in _STAND_FOR]
+        if self._of.places:
+            return [(kind,) for kind in kinds]
+        together: dict[tuple[object, ...], list[str]] = {}
+        for kind in kinds:
+            together.setdefault(shape_of(values[kind]), []).append(kind)
+        return list(together.values())
+
+    def __call__(self, values: Sequence[Value]) -> Sequence[Answer]:
         """Ask; redirects are followed by the walk alone."""
-        ours, text = self._ours, value.text
+        ours, texts = self._ours, [value.text for value in values]
         if not self._login:
             self._login = ours.cookies(ours.logged_in(self._of.who or "hanako").http)["login"]
-        cookies = {"login": self._login} | dict(value.cookies)
-        if len(text) <= _LONGEST:
-            cookies = {"mail": text, f"i-{text}": text, f"a-{text}": text} | cookies
-        fields = {**self._of.fixed, **dict.fromkeys(self._names(text), text)}
-        answers = send(ours, cookies, self._route, fields, text, self._also, at_most=1)
+        short = [text for text in texts if len(text) <= _LONGEST]
+        cookies = {f"{use}-{text}": text for text in short for use in ("i", "a")} | {"login": self._login}
+        if short:
+            cookies["mail"] = short[0]
+        cookies |= {use: secret for value in values for use, secret in value.cookies.items()}
+        names = sorted(self._names(max(texts, key=len)))
+        fields = {**self._of.fixed, **dict(zip(names, cycle(texts), strict=False))}
+        answers = send(ours, cookies, self._route, fields, texts, self._also, at_most=1)
         if any("-login=" in headers.get("set-cookie", "") for _, headers, _ in answers):
             self._login = ""
         return answers

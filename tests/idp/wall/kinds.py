@@ -17,6 +17,7 @@ from tests.delegation.conftest import Resident
 from tests.idp.conftest import authorize, returned
 from tests.idp.steps import answer_to, asked_of_card, begun
 from tests.idp.wall.sides import SCOPE, SECRET, Side, Value, hidden
+from tests.idp.wall.staff_kinds import STAFF_KINDS
 
 
 def interaction(side: Side) -> Value:
@@ -215,6 +216,7 @@ KINDS: Final[Mapping[str, Callable[[Side], Value]]] = {
     "size": lambda side: of_ward(side, HeadRow, HeadRow.size),
     "leaf": lambda side: Value(str(int(of_ward(side, HeadRow, HeadRow.size).text) - 1)),
     "writer": lambda side: of_ward(side, LeafRow, LeafRow.writer),
+    **STAFF_KINDS,
 }
 
 

@@ -5,66 +5,20 @@ request is one's own and good, so that nothing but that one place decides its an
 """
 
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from card.dates import ward_day
 from tests.delegation.conftest import Resident
 from tests.idp.conftest import AFTER_LOGOUT, CALLBACK, VERIFIER, authorize, challenge
 from tests.idp.steps import answer_to, asked_of_card, begun
+from tests.idp.wall.counter_walk import COUNTER
+from tests.idp.wall.entry import COMES_ALONG, Entry, Fields, Own, entry
 from tests.idp.wall.kinds import one_of, passkey_form, read_back
+from tests.idp.wall.office_walk import OFFICES
 from tests.idp.wall.sides import SCOPE, Side
-
-COMES_ALONG: Final = frozenset({"login", "browser", "answer", "credential"})
-"""Places that one's own request fills by itself, as cookies or inside of something else."""
-
-Kinds = str | tuple[str, ...]
-Fields = dict[str, Any]
-
-
-@dataclass
-class Own:
-    """What belongs together in a request of one's own, and cannot be made place by place."""
-
-    fields: Fields
-    cookies: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A route.
-
-    :param places: the kinds that stand in a place; one's own is of the first. `bearer`, `basic`, `proof`,
-        `details` and those of `COMES_ALONG` are what `asking` makes of them, the others parts of the path, of
-        the query, of the form, or with dots of the JSON.
-    :param who: the resident who is logged in, whose login is one more place.
-    :param own: makes what `places` alone cannot.
-    :param fixed: what is always the same.
-    :param alike: places at which one's own value is answered like any other.
-    :param spends: what a good request uses up.
-    """
-
-    places: Mapping[str, Kinds] = field(default_factory=dict)
-    who: str = ""
-    own: Callable[[Side, Resident], Own] | None = None
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    alike: frozenset[str] = frozenset()
-    spends: str = ""
-
-    @property
-    def every_place(self) -> Mapping[str, tuple[str, ...]]:
-        """With those that follow from the others: the login, and the browser of an interaction."""
-        more: dict[str, Kinds] = {"login": "login"} if self.who else {}
-        if "i" in self.places:
-            more["browser"] = "browser"
-        each = {**self.places, **more}
-        return {place: (kinds,) if isinstance(kinds, str) else kinds for place, kinds in each.items()}
-
-
-def entry(who: str = "", /, own: Any = None, alike: str = "", spends: str = "", **places: Kinds) -> Entry:
-    return Entry(places, who, own, alike=frozenset(alike.split()), spends=spends)
+from tests.idp.wall.staff_walk import STAFF
 
 
 def _passkey(side: Side, resident: Resident) -> Own:
@@ -172,15 +126,15 @@ WALK: Final[Mapping[str, tuple[Entry, ...]]] = {
     "GET /authorize": (_AUTHORIZE,),
     "POST /authorize": (_AUTHORIZE,),
     "POST /token": (
-        Entry({"code": "code", "proof": "proof"}, fixed=_CODE),
+        Entry({"code": "code", "assertion": "proof"}, fixed=_CODE),
         Entry(
-            {"refresh_token": ("refresh", "delegated refresh"), "proof": "proof"},
+            {"refresh_token": ("refresh", "delegated refresh"), "assertion": "proof"},
             fixed={"grant_type": "refresh_token"},
         ),
         Entry({"basic": "secret"}, fixed={"grant_type": "client_credentials", "scope": "decide"}),
     ),
-    "POST /introspect": (Entry({"token": _TOKENS, "proof": "proof"}),),
-    "POST /revoke": (Entry({"token": _TOKENS, "proof": "proof"}, alike=frozenset({"token"})),),
+    "POST /introspect": (Entry({"token": _TOKENS, "assertion": "proof"}),),
+    "POST /revoke": (Entry({"token": _TOKENS, "assertion": "proof"}, alike=frozenset({"token"})),),
     "GET /userinfo": (entry(bearer=("access", "delegated", "decide")),),
     "POST /userinfo": (entry(bearer=("access", "delegated", "decide")),),
     "POST /access/v1/evaluation": (_QUESTION,),
@@ -239,6 +193,9 @@ WALK: Final[Mapping[str, tuple[Entry, ...]]] = {
         entry("yuki", own=_read_back, handle="invitation", challenge="read back", alike="handle"),
     ),
     "GET /records": (entry("hanako", before="leaf", alike="before"),),
+    **COUNTER,
+    **OFFICES,
+    **STAFF,
 }
 
 
