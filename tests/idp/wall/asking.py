@@ -66,7 +66,8 @@ def _sent(path: str, fields: Fields) -> tuple[str, dict[str, str], Fields]:
 
 def _shown(answer: Any, values: Sequence[str]) -> Answer:
     """An answer without what was shown, and without what is random in every answer."""
-    forms = "|".join(re.escape(form) for value in values for form in (value, value.replace(" ", "+")))
+    longest_first = sorted(values, key=len, reverse=True)  # one may begin with another
+    forms = "|".join(re.escape(form) for text in longest_first for form in (text, text.replace(" ", "+")))
     whole = re.compile(rf"(?<!\w)(?:{forms})(?!\w)")
 
     def plain(text: str) -> str:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
+from tests.delegation.offices.conftest import NUMBER
 from tests.idp.wall.entry import Entry, entry
 
 _OFFICE: Final = {
-    "number": "1371500016",
+    "number": NUMBER,  # registered already, so that it is answered alike however often it is asked
     "name": "もう一つ",
     "until": "",
     "administrator": "佐藤桜",
