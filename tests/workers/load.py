@@ -6,6 +6,7 @@ two nobody knows, and nothing is demanded of it.
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,9 +55,15 @@ class Token:
     grant: Given | None
 
     @property
-    def expires(self) -> Any:
-        """Seconds since the epoch."""
-        return unverified_claims(self.access)["exp"]
+    def lasts(self) -> bool:
+        """Whether it is far from its end, which comes ten minutes after it was made."""
+        claims: Any = unverified_claims(self.access)
+        return bool(claims["exp"] > time.time() + 60)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a decision about it has to be yes."""
+        return self.grant is not None and self.grant.ended is False and self.lasts
 
 
 @dataclass
@@ -92,10 +99,14 @@ class Load:
         self._acting: list[Token] = []
 
     def begin(self) -> None:
-        """Log the delegates in by the code that their invitations ask for, and by card."""
+        """Log the delegates in by the code that their invitations ask for, and by card; one acts already."""
         for address, delegate in self._delegates.items():
             delegate.log_in_by_mail(address)
             delegate.log_in_by_card()
+        self._rng.random = random.Random(self._seed)  # noqa: S311 # a load
+        self.portal.log_in()
+        self._fill_supply()
+        self._give(*self._pairs[0], ends=False)
 
     @property
     def acknowledged(self) -> int:
@@ -108,9 +119,7 @@ class Load:
         """One round of load; at its end every thread has got its answer, or knows that there is none."""
         self._round += 1
         self.portal.log_in()
-        for principal, delegate in self._pairs:
-            supply = self._supply[principal.address]
-            supply += [self.deployment.proposed(principal, delegate) for _ in range(8 - len(supply))]
+        self._fill_supply()
         acts = [self._visit, self._visit, *(self._give_by(n) for n in range(len(self._pairs)))]
         acts += [self._ask_for_oneself, self._decide, self._decide]
         self._stopping.clear()
@@ -124,6 +133,11 @@ class Load:
             for thread in threads:
                 thread.join()
         assert not self.log.surprises, "\n".join(self.log.surprises)
+
+    def _fill_supply(self) -> None:
+        for principal, delegate in self._pairs:
+            supply = self._supply[principal.address]
+            supply += [self.deployment.proposed(principal, delegate) for _ in range(8 - len(supply))]
 
     def _repeat(self, number: int, act: Callable[[], None]) -> None:
         self._rng.random = random.Random(f"{self._seed}/{self._round}/{number}")  # noqa: S311 # a load
@@ -161,10 +175,10 @@ class Load:
         return session
 
     def _give_by(self, number: int) -> Callable[[], None]:
-        return lambda: self._give(*self._pairs[number])
+        return lambda: self._give(*self._pairs[number], ends=self._rng.random.random() < 0.7)
 
-    def _give(self, principal: Registered, delegate: Registered) -> None:
-        """A grant's whole life: accepted, compared, signed, used, refreshed, and mostly ended."""
+    def _give(self, principal: Registered, delegate: Registered, *, ends: bool) -> None:
+        """A grant's whole life: accepted, compared, signed, used, refreshed, and perhaps ended."""
         supply, mother = self._supply[principal.address], Resident(self.deployment, self.balancer, principal)
         if not supply:
             self._stopping.wait(0.05)
@@ -184,7 +198,7 @@ class Load:
         self._acting.append(token)
         self._decide_about(token)
         self._refreshed(token, given)
-        if self._rng.random.random() < 0.7:
+        if ends:
             ending = self._rng.random.choice((mother, daughter))
             given.ended = None
             expect(ending.post(f"/grants/{id_}/end"), 303)
@@ -217,11 +231,12 @@ class Load:
         self._refreshed(token, None)
 
     def _decide(self) -> None:
-        """A system asks about whoever acts just now."""
-        if not self._acting:
+        """A system asks about whoever may act just now."""
+        usable = [token for token in self._acting if token.is_usable]
+        if usable:
+            self._decide_about(usable[-1])
+        else:
             self._stopping.wait(0.02)
-            return
-        self._decide_about(self._acting[-1])
 
     def _decide_about(self, token: Token) -> None:
         """Half the questions are the desk's; half are of a kind that nobody else asks, to be found again."""

@@ -1,7 +1,6 @@
 """What must hold of a deployment, whatever was killed while it was written to."""
 
 import random
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +70,7 @@ def _sessions(load: Load, sessions: Iterable[Any]) -> None:
 def _tokens(load: Load, tokens: Iterable[Any]) -> None:
     """A token that was answered is active, and one of an ended grant neither is nor carries a decision."""
     for token in tokens:
-        if token.expires < time.time() + 30 or (token.grant is not None and token.grant.ended is None):
+        if not token.lasts or (token.grant is not None and token.grant.ended is None):
             continue
         ended = token.grant is not None and token.grant.ended
         assert load.portal.is_active(token.access) is not ended, token.grant
