@@ -18,6 +18,7 @@ from assurance.notices import Notice, notices_of
 from assurance.passkeys import PasskeyView
 from card.faults import Fault
 from card.pages.forms import see_other
+from delegation.staff import roles_now
 from idp import sessions
 from idp.end_session import log_out
 from idp.faults import answer
@@ -60,14 +61,17 @@ def account_routes(services: Services) -> APIRouter:
     @router.get("/account")
     def show(request: Request) -> Response:
         keys: Sequence[PasskeyView] = ()
+        works = False
         with database.reading(ward.code) as session:
             login = sessions.current(session, services, request)
             strong = login is not None and login.assurance.level.aal > AAL.CONTACT
             if login is not None and strong:
                 keys = passkeys.passkeys_of(session, services.vault, ward.code, login.person)
+                works = bool(roles_now(session, ward.code, login.person, services.clock.now()))
         if login is None:
             return ask_to_log_in(services, home, Requirement(LOWEST))
-        context = {"login": login, "strong": strong, "passkeys": keys, "base": services.address("")}
+        context = {"login": login, "strong": strong, "passkeys": keys, "works": works}
+        context["base"] = services.address("")
         return pages.render(request, "idp/account/home.html", context)
 
     @router.get("/account/passkeys/new")

@@ -91,11 +91,13 @@ def test_each_role_finds_its_own_pages(ward_office: Ward, role: str, found: set[
 def test_a_role_that_ended_opens_nothing(ward_office: Ward) -> None:
     now, ward = ward_office.town.services.clock.now(), ward_office.town.services.ward.code
     assert ward_office.jiro.get("/staff").status_code == 200
+    assert "職員のページへ" in ward_office.jiro.get("/account").text
     with ward_office.town.services.database.writing(ward) as unit:
         ended = update(RoleRow).where(col(RoleRow.person) == ward_office.jiro.person)
         unit.session.exec(ended.values(until=now))
     for method, path in paths(ward_office):
         assert seen(ward_office.jiro, method, path)[0] == 404
+    assert "職員のページへ" not in ward_office.jiro.get("/account").text
 
 
 def test_staff_are_proven_with_two_factors_each_time(ward_office: Ward) -> None:
