@@ -12,7 +12,7 @@ from sqlmodel import select
 
 from delegation.audit.tables import LeafRow
 from delegation.rules import Rules
-from idp.clients import register_client
+from idp.registration import register_client
 from tests.conftest import FixedClock
 from tests.delegation.conftest import Town
 from tests.delegation.test_acting import act, question
@@ -46,7 +46,7 @@ def test_a_caller_that_may_no_longer_ask_is_401(
     services = portal.services
     with services.database.writing(services.ward.code) as unit:
         less = replace(portal.client, scopes=portal.client.scopes - {"decide"})
-        register_client(unit, less, services.clock.now())
+        register_client(unit, less, services.procedures, services.clock.now())
     assert decider(asked).status_code == 401
 
 

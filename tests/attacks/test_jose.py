@@ -20,8 +20,8 @@ from starlette.testclient import TestClient
 
 from card.jose import SoftwareSigner, b64url_decode, b64url_encode, unverified_claims
 from card.request import RequestRefused, read_request, sign_request
-from idp.clients import register_client
 from idp.keys import KeyPurpose
+from idp.registration import register_client
 from idp.tables import UsedJtiRow
 from tests.card.test_request import ENROLLED, KEY, request
 from tests.conftest import NOW
@@ -407,7 +407,7 @@ def shown_with(
     """What comes of an assertion that is signed so, once these are the system's keys."""
     services = portal.services
     with services.database.writing(services.ward.code) as unit:
-        register_client(unit, replace(portal.client, jwks=jwks), services.clock.now())
+        register_client(unit, replace(portal.client, jwks=jwks), services.procedures, services.clock.now())
     header = {"alg": sign(b"")[0], "kid": kid, "typ": "JWT"}
     parts = (json.dumps(part).encode() for part in (header, dict(unverified_claims(portal.assertion()))))
     made = ".".join(b64url_encode(part) for part in parts)

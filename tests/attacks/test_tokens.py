@@ -20,8 +20,8 @@ from assurance.sealed import Vault
 from card.jose import SoftwareSigner, unverified_claims
 from delegation.audit.recorder import AuditRecorder
 from idp.app import create_app
-from idp.clients import register_client
 from idp.keys import KeyPurpose, load_keys
+from idp.registration import register_client
 from idp.services import Services
 from idp.tables import SigningKeyRow
 from idp.token.lookups import Lookups
@@ -248,7 +248,9 @@ def test_rfc6749_5_2_a_system_that_nobody_is_sent_back_to_redeems_nothing(
 ) -> None:
     code, services = returned(authorize(browser, portal))["code"], portal.services
     with services.database.writing(services.ward.code) as unit:
-        register_client(unit, replace(portal.client, redirect_uris=()), services.clock.now())
+        register_client(
+            unit, replace(portal.client, redirect_uris=()), services.procedures, services.clock.now()
+        )
     assert redeem(portal, code).json()["error"] == "unauthorized_client"
     assert portal.post("/token", refresh(tokens["refresh_token"])).json()["error"] == "unauthorized_client"
     assert portal.post("/token", CLIENT_TOKEN).status_code == 200
@@ -301,7 +303,7 @@ def by_secret(new_system: Callable[..., WardSystem]) -> tuple[WardSystem, str]:
     hash_ = hashlib.sha256(secret.encode()).hexdigest()
     client = replace(made.client, auth_method="client_secret_basic", secret_hash=hash_)
     with made.services.database.writing(made.services.ward.code) as unit:
-        register_client(unit, client, made.services.clock.now())
+        register_client(unit, client, made.services.procedures, made.services.clock.now())
     return replace(made, client=client), secret
 
 
@@ -323,7 +325,7 @@ def test_rfc9700_2_5_a_system_authenticates_by_its_own_method_alone_and_everywhe
     assert refused(system.post(path, form))  # it has a key, and is registered for its secret
     with portal.services.database.writing(portal.services.ward.code) as unit:
         both = replace(portal.client, secret_hash=system.client.secret_hash)
-        register_client(unit, both, portal.services.clock.now())
+        register_client(unit, both, portal.services.procedures, portal.services.clock.now())
     assert refused(http.post(path, data=form, headers=basic("portal", secret)))
     for nothing in ({}, {"client_id": "portal"}, {"client_id": "portal", "client_secret": secret}):
         assert refused(http.post(path, data=form | nothing))
@@ -403,7 +405,7 @@ def test_rfc7523_3_a_key_that_a_system_gave_up_counts_no_longer(portal: WardSyst
     signer = SoftwareSigner.generate()
     with portal.services.database.writing(portal.services.ward.code) as unit:
         changed = replace(portal.client, jwks={"keys": [signer.public_jwk()]})
-        register_client(unit, changed, portal.services.clock.now())
+        register_client(unit, changed, portal.services.procedures, portal.services.clock.now())
     assert refused(portal.post("/token", CLIENT_TOKEN))
     assert replace(portal, signer=signer).post("/token", CLIENT_TOKEN).status_code == 200
 

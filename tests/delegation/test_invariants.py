@@ -289,7 +289,7 @@ def test_the_registry_keeps_its_invariants(
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=STEPS // IN_A_ROW * 11 // 10,  # some are shorter
+            max_examples=STEPS // IN_A_ROW * 14 // 10,  # some are shorter
             stateful_step_count=IN_A_ROW + 4,  # with the four that begin
             deadline=None,
             derandomize=not SOAKS,

@@ -133,7 +133,7 @@ def test_people_are_found_by_exact_name_and_birth_date_and_told(ward_office: War
     assert looks(ward_office) == [(ichiro.person, hanako.person, "found")]
     assert records(hanako)[0] == LOOKED
     assert LOOKED not in records(ward_office.town.yuki)
-    assert records(ichiro)[0] == "職員として、人について見ました。"
+    assert "職員として、人について見ました。" in records(ichiro)
     for name, birth in (("", "1978-05-03"), ("田中花子", ""), ("田中花子", "5月3日")):
         assert search(ichiro, name, birth).status_code == 400
 

@@ -1,6 +1,6 @@
 """Staff pages in a real browser: judged by axe-core at phone and at desk width, and kept as pictures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +22,19 @@ from tests.delegation.conftest import (
 )
 from tests.delegation.staff_town import Ward, sign, ward_office
 from tests.delegation.test_acting import act, by_passkey
-from tests.end_to_end.conftest import browser, findings, pictures
+from tests.end_to_end.conftest import chromium, findings, pictures
 from tests.idp.conftest import WardSystem
 
 __all__ = [
-    "app", "authority", "browser", "cards", "linked", "mail", "new_system", "pictures", "portal", "services",
+    "app", "authority", "cards", "linked", "mail", "new_system", "pictures", "portal", "services",
     "staff", "thresholds", "town", "ward_office",
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
 
 
 def served(who: Resident) -> Callable[[Route], None]:

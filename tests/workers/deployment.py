@@ -30,7 +30,8 @@ from delegation import registry
 from delegation.registry import Typed
 from delegation.tables import GrantRow
 from deploy.sandbox.mailbox import Mailbox
-from idp.clients import Client, register_client
+from idp.clients import Client
+from idp.registration import register_client
 from idp.schema import migrate
 from idp.services import Services, compose, open_database
 from idp.settings import Settings
@@ -210,7 +211,7 @@ def _register_portal(services: Services) -> tuple[Client, SoftwareSigner]:
         jwks={"keys": [signer.public_jwk()]},
     )
     with services.database.writing(services.ward.code) as unit:
-        register_client(unit, client, services.clock.now())
+        register_client(unit, client, services.procedures, services.clock.now())
     return client, signer
 
 

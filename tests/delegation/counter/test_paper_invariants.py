@@ -16,12 +16,13 @@ from assurance.roles import Role
 from assurance.sealed import Vault
 from assurance.tables import RoleRow
 from assurance.wards import Ward
+from card.dates import ward_day
 from delegation import attesting
 from delegation.counter_tables import AttestationRow
 from delegation.grant import Basis
 from delegation.papers import Named, Paper, ProofSeen
 from delegation.tables import GrantRow
-from tests.delegation.model import ModelledTown
+from tests.delegation.model_town import PEOPLE, Town
 
 STAFF = ("職員一郎", "職員二郎", "職員三郎")
 HANAKO, YUKI = "田中花子", "田中由紀"
@@ -68,8 +69,8 @@ class Model:
             self.made.append((before[0], staff, what))
 
 
-def found(town: ModelledTown) -> list[tuple[str, str, str]]:
-    names = {str(someone.id): name for name, someone in town.people.items()}
+def found(town: Town) -> list[tuple[str, str, str]]:
+    names = {str(person): name for name, person in town.ids.items()}
     with town.database.reading() as session:
         grants = {grant.id: grant for grant in session.exec(select(GrantRow)).all()}
         attested = session.exec(select(AttestationRow)).all()
@@ -94,13 +95,12 @@ def found(town: ModelledTown) -> list[tuple[str, str, str]]:
 def test_no_grant_is_made_from_paper_without_two_different_staff(
     tmp_path: Path, vault: Vault, ward: Ward, linked: Callable[[str], LinkedCard]
 ) -> None:
-    cards, number = {name: linked(name) for name in (*STAFF, HANAKO, YUKI)}, iter(range(10**6))
-    settled = ModelledTown(tmp_path, vault, ward, cards)
-    with settled.database.writing(ward.code) as unit:
+    town = Town(tmp_path, vault, ward, {name: linked(name) for name in (*PEOPLE, *STAFF) if name})
+    with town.writing() as unit:
         for name in STAFF:
-            person = settled.people[name].id
-            unit.session.add(RoleRow(ward=ward.code, person=person, role=Role.STAFF, since=settled.now))
-    settled.database.close()
+            role = RoleRow(ward=ward.code, person=town.ids[name], role=Role.STAFF, since=town.clock.now())
+            unit.session.merge(role)
+    again = town.keep()
 
     @settings(
         max_examples=40,
@@ -109,18 +109,15 @@ def test_no_grant_is_made_from_paper_without_two_different_staff(
     )
     @given(st.lists(STEPS, max_size=14))
     def run(steps: list[tuple[str, str, str, int]]) -> None:
-        folder = tmp_path / str(next(number))
-        folder.mkdir()
-        town, model = settled.copied(folder), Model()
-        try:
-            for staff, paper_number, what, days in steps:
-                town.clock.advance(timedelta(days=days))
-                with town.database.writing(ward.code) as unit:
-                    login = town.login(staff, strong=True)
-                    attesting.register(unit, town.parts, login, paper_number, PAPERS[what])
-                model.enter(staff, paper_number, what, town.now, town.today)
-                assert found(town) == sorted(model.made)
-        finally:
-            town.database.close()
+        again()
+        model = Model()
+        for staff, paper_number, what, days in steps:
+            town.clock.advance(timedelta(days=days))
+            with town.writing() as unit:
+                login = town.login(staff, strong=True)
+                attesting.register(unit, town.parts, login, paper_number, PAPERS[what])
+            now = town.clock.now()
+            model.enter(staff, paper_number, what, now, ward_day(now))
+            assert found(town) == sorted(model.made)
 
     run()
