@@ -93,7 +93,8 @@ class _Sentences:
 def _worth_saying(leaf: LeafAbout) -> bool:
     """A system that lists things asks about each; that it showed nothing would only frighten."""
     looked_in_vain = leaf.event == EventName.DECISION_DENIED and leaf.told.get("action") == Action.VIEW
-    return leaf.event in SAID and not looked_in_vain and leaf.told.get("as") != "staff"
+    own_work = leaf.told.get("as") == "staff" and leaf.event != EventName.STAFF_LOOKED
+    return leaf.event in SAID and not looked_in_vain and not own_work
 
 
 def _records(leaves: Iterable[LeafAbout], sentences: _Sentences) -> Iterator[Record]:
