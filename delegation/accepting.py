@@ -23,7 +23,7 @@ from card.dates import ward_day
 from card.faults import Fault
 from card.jose import b64url_decode, b64url_encode
 from card.jose.compact import encode_json
-from delegation import comparing, ending, notices, registry
+from delegation import comparing, ending, notices, registry, usability
 from delegation.assured import PROVEN, TWO_FACTORS, required
 from delegation.faults import FaultWithMails
 from delegation.grant import EndReason, GrantId, GrantState, check_terms, same_name
@@ -147,7 +147,7 @@ def accept(
     if proposal != invited.hash:
         raise Fault("grant.changed")
     check_terms(invited.terms, parts.procedures, ward_day(now))
-    if not registry.are_free(unit.session, unit.ward, row.id, [principal, login.person], now):
+    if not usability.are_free(unit.session, unit.ward, row.id, [principal, login.person], now):
         raise Fault("grant.not_now")
     _claim(unit, parts, row, login.person, profile, proposal)
     told = {person: {"grant": row.id} for person in (login.person, principal)}

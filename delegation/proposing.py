@@ -19,7 +19,7 @@ from assurance.person import PersonId, Profile, new_id
 from assurance.sealed import holds_my_number
 from card.dates import ward_day
 from card.faults import Fault
-from delegation import notices, registry
+from delegation import notices, registry, usability
 from delegation.assured import PROVEN, required
 from delegation.grant import GrantId, GrantState, Terms, check_terms
 from delegation.parts import Parts
@@ -73,7 +73,7 @@ def propose(
     typed = _check_typed(unit, parts, login, typed)
     check_terms(terms, parts.procedures, ward_day(now))
     id_, handle = GrantId(new_id()), new_handle()
-    if not registry.are_free(unit.session, unit.ward, id_, [login.person], now):
+    if not usability.are_free(unit.session, unit.ward, id_, [login.person], now):
         raise Fault("grant.not_now")
     _check_caps(unit, login.person, now)
     name, invited = registry.seal_typed(unit, parts.vault, login.person, id_, typed)
@@ -136,7 +136,7 @@ def invitation(session: Session, parts: Parts, handle: str) -> Invitation:
     if row is None or row.state != GrantState.PROPOSED or now >= row.invitation_until:
         raise Fault("invitation.gone")
     principal = people.profile(session, parts.vault, ward, PersonId(row.principal))
-    if principal is None or not registry.are_free(session, ward, row.id, [PersonId(row.principal)], now):
+    if principal is None or not usability.are_free(session, ward, row.id, [PersonId(row.principal)], now):
         raise Fault("invitation.gone")
     terms, typed = registry.terms_of(row), registry.typed_of(session, parts.vault, row)
     return Invitation(row, terms, typed, principal, terms.hash(row.principal, typed.name))

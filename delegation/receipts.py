@@ -9,7 +9,7 @@ from assurance import people
 from assurance.person import PersonId
 from card.faults import Fault
 from card.jose import sign_compact
-from delegation import registry
+from delegation import registry, usability
 from delegation.handles import reader_of
 from delegation.offices.tables import OfficeRow
 from delegation.parts import Parts
@@ -47,7 +47,7 @@ def receipt(session: Session, parts: Parts, row: GrantRow, reader: PersonId) -> 
         "aud": reader_of(parts.vault, parts.ward.code, reader),
         "iat": int(now.timestamp()),
         "role": "principal" if reader == row.principal else "delegate",
-        "state": str(registry.state_now(session, row, now)),
+        "state": str(usability.state_now(session, row, now)),
         "principal": _name(session, parts, row.principal),
         "delegate": _name(session, parts, registry.delegate_of(session, row, now)),
         "office": _office_number(session, row),

@@ -19,8 +19,9 @@ from card.dates import ward_day
 from card.faults import Fault
 from card.jose import sign_compact
 from card.pages import LOCALES
-from delegation import accepting, mandate, notices, registry, visiting
+from delegation import accepting, mandate, notices, registry, usability
 from delegation.assured import PROVEN, required
+from delegation.counter import visiting
 from delegation.grant import GrantState, check_terms
 from delegation.mandate import NamedOffice
 from delegation.offices.tables import OfficeRow
@@ -55,7 +56,9 @@ def _guarded(session: Session, parts: Parts, row: GrantRow) -> tuple[Profile, Pr
     check_terms(registry.terms_of(row), parts.procedures, ward_day(now))
     both = [PersonId(row.principal), registry.delegate_of(session, row, now) or PersonId("")]
     principal, delegate = (people.profile(session, parts.vault, ward, person) for person in both)
-    free = registry.are_free(session, ward, row.id, both, now) and registry.office_may_act(session, row, now)
+    free = usability.are_free(session, ward, row.id, both, now) and usability.office_may_act(
+        session, row, now
+    )
     if principal is None or delegate is None or not free:
         raise Fault("grant.not_now")
     return principal, delegate, accepting.opening_of(session, parts, row, delegate)

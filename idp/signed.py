@@ -13,9 +13,11 @@ from assurance.mail import Mail
 from card.container import CardEvidence, SigningPurpose
 from card.faults import Fault
 from card.pages.forms import see_other
-from delegation import change_signing, notices, signing, visiting
+from delegation import notices, signing
 from delegation.assured import PROVEN
+from delegation.counter import visiting
 from delegation.parts import Parts
+from delegation.staffing import change_signing
 from idp import card_requests, sessions
 from idp.answers import Brought
 from idp.delegating import parts_of

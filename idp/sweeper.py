@@ -16,7 +16,7 @@ from assurance.database import Database, StorageUnavailable, table_of
 from assurance.tables import ChallengeRow
 from assurance.wards import WardCode
 from card.clock import Clock
-from delegation.counter_tables import PaperEntryRow, VisitRow
+from delegation.counter.tables import PaperEntryRow, VisitRow
 from delegation.tables import NoticeRow
 from idp.tables import (
     AuthorizationRow,

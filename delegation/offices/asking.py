@@ -24,7 +24,7 @@ from assurance.sealed import holds_my_number
 from assurance.tables import ProofRow
 from card.dates import ward_day
 from card.faults import Fault
-from delegation import accepting, registry
+from delegation import accepting, registry, usability
 from delegation.assured import PROVEN, required
 from delegation.grant import Basis, GrantId, GrantState, Terms, check_terms
 from delegation.offices import members
@@ -149,7 +149,7 @@ def _targets(session: Session, parts: Parts, person: PersonId) -> Sequence[str]:
 def asked_of(session: Session, parts: Parts, person: PersonId) -> list[Asked]:
     """What offices ask of a person, as far as it may still be answered; nothing while she may not give."""
     now, ward = parts.clock.now(), parts.ward.code
-    if not registry.are_free(session, ward, "", [person], now):
+    if not usability.are_free(session, ward, "", [person], now):
         return []
     rows = session.exec(
         select(AskRow)

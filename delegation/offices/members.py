@@ -27,13 +27,14 @@ from assurance.wards import WardCode
 from card.container import refuse_controls
 from card.dates import ward_day
 from card.faults import Fault
-from delegation import notices, registry, staff
+from delegation import notices, usability
 from delegation.assured import PROVEN, required
 from delegation.grant import same_name
 from delegation.notices import NoticeKind
 from delegation.offices.numbers import care_manager_number, office_number
 from delegation.offices.tables import DesignationRow, MembershipRow, OfficeRow
 from delegation.parts import Parts
+from delegation.staffing import staff
 
 FRESH: Final = Requirement(ACTING, fresh_within=timedelta(minutes=20))
 """What an administrator's changes need."""
@@ -171,7 +172,7 @@ def memberships_of(session: Session, ward: WardCode, person: PersonId) -> Sequen
 
 def counts(session: Session, row: MembershipRow, now: datetime) -> bool:
     """Whether a member may work for the office now: the same conditions under which a grant is usable."""
-    return registry.may_work(session, WardCode(row.ward), row.id, now)
+    return usability.may_work(session, WardCode(row.ward), row.id, now)
 
 
 def working_member(

@@ -75,7 +75,7 @@ class _Sentences:
         if "by" in told:
             values["by"] = text(self._locale, f"delegation.record.by.{told['by']}")
         if "role" in told:
-            values["role"] = text(self._locale, f"delegation.staff.role.{told['role']}")
+            values["role"] = text(self._locale, f"delegation.staffing.staff.role.{told['role']}")
         if "action" in told:  # whatever a system asked about
             known_action = told["action"] in frozenset(Action)
             values["action"] = (

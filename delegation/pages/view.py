@@ -17,7 +17,7 @@ from assurance.person import PersonId
 from assurance.procedures import Action, Procedure
 from card.dates import ward_day
 from card.pages.forms import Posted, read_posted
-from delegation import comparing, ending, notices, registry
+from delegation import comparing, ending, notices, registry, usability
 from delegation.faults import FAULTS, FaultWithMails
 from delegation.grant import CurrentState
 from delegation.mandate import NamedOffice
@@ -80,7 +80,7 @@ def view(session: Session, parts: Parts, row: GrantRow, reader: PersonId) -> Gra
     coming = designating.to_come(session, row, now)
     return GrantView(
         id=row.id,
-        state=registry.state_now(session, row, now),
+        state=usability.state_now(session, row, now),
         mine=mine,
         other=_name(session, parts, row, mine=mine),
         procedures=tuple(known[id_] for id_ in terms.procedures if id_ in known),

@@ -10,7 +10,7 @@ import assurance.sealed
 import assurance.tables
 import delegation.audit.tables
 import delegation.offices.tables
-import delegation.staff_tables
+import delegation.staffing.tables
 import delegation.tables
 import idp.tables
 from assurance.database import UtcDateTime
@@ -21,7 +21,7 @@ TABLES = (
     delegation.audit.tables,
     delegation.offices.tables,
     delegation.tables,
-    delegation.staff_tables,
+    delegation.staffing.tables,
     idp.tables,
 )
 

@@ -18,7 +18,7 @@ from assurance.notices import Notice, notices_of
 from assurance.passkeys import PasskeyView
 from card.faults import Fault
 from card.pages.forms import see_other
-from delegation.staff import roles_now
+from delegation.staffing.staff import roles_now
 from idp import sessions
 from idp.end_session import log_out
 from idp.faults import answer

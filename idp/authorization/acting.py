@@ -12,7 +12,7 @@ from assurance.levels import ACTING, Requirement
 from assurance.login import Login
 from assurance.person import PersonId
 from card.faults import Fault
-from delegation import registry
+from delegation import registry, usability
 from delegation.handles import open_handle
 from delegation.tables import GrantRow
 from idp.authorization.answer import respond
@@ -38,7 +38,7 @@ def _choices(
     strong = login.assurance.meets(Requirement(ACTING), now)
     if not (client.delegation_aware and asked.may_act and strong):
         return ()
-    found = registry.usable(session, services.ward.code, login.person, now)
+    found = usability.usable(session, services.ward.code, login.person, now)
     return [row for row in found if set(registry.terms_of(row).procedures) & client.procedures]
 
 

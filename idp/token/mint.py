@@ -11,7 +11,7 @@ from card.jose import sign_compact
 from delegation.client import DELEGATED_PREFIX, DETAILS_TYPE
 from delegation.grant import without_waiting
 from delegation.handles import handle_of
-from delegation.registry import Usable
+from delegation.usability import Usable
 from idp.clients import DECIDE, Client
 from idp.keys import KeyPurpose
 from idp.services import Services

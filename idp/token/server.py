@@ -20,7 +20,7 @@ from assurance.batch import Insert
 from assurance.events import EventName
 from assurance.handles import hashed
 from assurance.login import Login
-from delegation.registry import Usable
+from delegation.usability import Usable
 from idp.clients import Client
 from idp.services import Services
 from idp.token import mint

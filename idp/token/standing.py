@@ -17,9 +17,9 @@ from assurance.login import Login, LoginId
 from assurance.person import PersonId
 from assurance.thresholds import Thresholds
 from assurance.wards import WardCode
-from delegation import registry
+from delegation import usability
 from delegation.grant import GrantId
-from delegation.registry import Usable
+from delegation.usability import Usable
 from idp.tables import AuthorizationRow, LoginSessionRow, OAuthClientRow
 
 AUTHORIZATION: Final = table_of(AuthorizationRow)
@@ -93,7 +93,7 @@ def load_standings(
     proofs = people.proofs_of_all(connection, ward, persons)
     live = credentials.live_of_all(connection, ward, persons)
     named = {GrantId(row.grant) for row in rows if row.grant is not None}
-    usable = registry.usable_of(connection, ward, named, now)
+    usable = usability.usable_of(connection, ward, named, now)
     return {
         row.id: Standing(
             ward=ward,

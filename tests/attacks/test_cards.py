@@ -62,4 +62,4 @@ def test_asvs_13_4_nothing_is_served_that_was_not_meant_to_be(
     for method in ("GET", "POST", "HEAD", "OPTIONS", "TRACE", "CONNECT", "DEBUG"):
         answer = browser.request(method, path, headers={"origin": services.ward.origin})
         assert answer.status_code in {403, 404, 405}, (method, answer.status_code)
-        assert not re.search(r"Traceback|SQLAlchemy|/work/|site-packages", answer.text)
+        assert not re.search(r"Traceback|SQLAlchemy|\.py\b|site-packages", answer.text)

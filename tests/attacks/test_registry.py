@@ -20,7 +20,7 @@ from assurance.evidence import EmailCode
 from assurance.person import PersonId
 from assurance.procedures import Action
 from card.virtual.card import VirtualCard
-from delegation import registry
+from delegation import registry, usability
 from delegation.audit.recorder import AuditRecorder
 from delegation.audit.tables import LeafRow
 from delegation.tables import GrantRow
@@ -150,7 +150,7 @@ def test_a_grant_is_usable_in_its_last_second_in_tokyo_and_not_one_later(
     def usable() -> list[str]:
         services = town.services
         with services.database.reading() as session:
-            held = registry.usable(session, services.ward.code, town.yuki.person, services.clock.now())
+            held = usability.usable(session, services.ward.code, town.yuki.person, services.clock.now())
         return [row.id for row in held]
 
     clock.advance(timedelta(hours=13, minutes=59, seconds=59, microseconds=999_999))

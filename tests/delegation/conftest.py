@@ -149,6 +149,29 @@ class Town:
         return grant
 
 
+def at_a_browser(services: Services, app: Any, person: PersonId, card: VirtualCard, address: str) -> Resident:
+    """Someone who is logged in by card."""
+    http = TestClient(app, base_url=services.ward.origin, follow_redirects=False)
+    made = Resident(person, address, card, http, services)
+    made.log_in()
+    return made
+
+
+def register_at_counter(
+    services: Services, staff: tuple[PersonId, ...], card: LinkedCard, address: str
+) -> PersonId:
+    with services.database.writing(services.ward.code) as unit:
+        return counter.register(
+            unit,
+            services.vault,
+            services.thresholds,
+            card,
+            staff=(staff[0], staff[1]),
+            address_read_back=address,
+            now=services.clock.now(),
+        )
+
+
 def settle(
     services: Services,
     app: Any,
@@ -159,23 +182,12 @@ def settle(
 ) -> Town:
     """Register the people of a ward at its counter."""
 
-    def resident(name: str, address: str) -> Resident:
-        with services.database.writing(services.ward.code) as unit:
-            person = counter.register(
-                unit,
-                services.vault,
-                services.thresholds,
-                linked(name),
-                staff=(staff[0], staff[1]),
-                address_read_back=address,
-                now=services.clock.now(),
-            )
-        http = TestClient(app, base_url=services.ward.origin, follow_redirects=False)
-        made = Resident(person, address, cards[name], http, services)
-        made.log_in()
-        return made
-
-    hanako, yuki = resident("田中花子", "hanako@example.jp"), resident("田中由紀", "yuki@example.jp")
+    hanako, yuki = (
+        at_a_browser(
+            services, app, register_at_counter(services, staff, linked(name), address), cards[name], address
+        )
+        for name, address in (("田中花子", "hanako@example.jp"), ("田中由紀", "yuki@example.jp"))
+    )
     return Town(hanako, yuki, services, mail)
 
 

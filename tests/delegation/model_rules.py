@@ -50,7 +50,10 @@ class Doings(RuleBasedStateMachine):
         return given, {PRINCIPAL: given.principal, ACTING: acting}.get(role, strangers[0])
 
     def look(self) -> None:
-        """Compare in the midst of a rule: what stops things for a while must be seen while it does."""
+        """Compare in the midst of a rule: what stops things for a while must be seen while it does.
+
+        The machine that is made of all these rules says how.
+        """
         raise NotImplementedError
 
     # What leads to a grant.

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from assurance.person import PersonId
 from card.dates import add_months, ward_day
 from card.virtual.card import VirtualCard
-from delegation.staff_tables import ChangeRow
+from delegation.staffing.tables import ChangeRow
 from delegation.tables import HoldRow
 from tests.delegation.conftest import Resident, Town
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delegation.ages import is_below, last_day_below
+from delegation.counter.ages import is_below, last_day_below
 
 BIRTHS = st.dates(date(1900, 1, 1), date(2026, 12, 31))
 YEARS = st.integers(1, 100)

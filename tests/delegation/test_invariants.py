@@ -31,14 +31,14 @@ from assurance.identifiers import IdentifierKind
 from assurance.sealed import Vault
 from assurance.wards import Ward
 from card.dates import end_of
-from delegation import registry
+from delegation import usability
 from delegation.decision import Acting, Answer, Caller, Question, Reason, decide
 from delegation.grant import GrantId, GrantState, current_state
 from delegation.offices import members
 from delegation.offices.tables import MembershipRow
 from delegation.pages.view import view
-from delegation.registry import Usable
 from delegation.tables import GrantRow
+from delegation.usability import Usable
 from tests.delegation.model import Given, Model
 from tests.delegation.model_happenings import Happenings
 from tests.delegation.model_rules import ACTIONS, NEVER, NOTIFY, REISSUE, RENEW
@@ -122,7 +122,7 @@ class Registry(Happenings):
     def compare_all(self, session: Session) -> None:
         town, model = self.town, self.town.model
         ids = [GrantId(id_) for id_ in model.grants]
-        usable = registry.usable_of(connection_of(session), town.ward.code, ids, model.now)
+        usable = usability.usable_of(connection_of(session), town.ward.code, ids, model.now)
         rows = {row[0]: row for row in town.stored(OF_A_GRANT, "delegation_grant")}
         assert rows.keys() == model.grants.keys()
         self.active_only_by_acceptance_and_mandate_and_ended_for_ever(rows)
@@ -174,7 +174,7 @@ class Registry(Happenings):
             assert found.office == (NUMBER_OF_OFFICE if given.of_office else None)
             assert (found.terms.procedures, found.terms.last) == (given.procedures, given.last)
         for name, person in town.ids.items():
-            theirs = [row.id for row in registry.usable(session, town.ward.code, person, model.now)]
+            theirs = [row.id for row in usability.usable(session, town.ward.code, person, model.now)]
             mine = [id_ for id_, given in expected.items() if given.acting(model.now) == name]
             assert theirs == sorted(mine)
 
@@ -239,7 +239,7 @@ class Registry(Happenings):
             assert said == model.current_state(given)
         given = list(model.grants.values())[self.tally.compared % len(model.grants)]
         row = session.get_one(GrantRow, (town.ward.code, given.id))
-        assert registry.state_now(session, row, model.now) == model.current_state(given)
+        assert usability.state_now(session, row, model.now) == model.current_state(given)
 
     def teardown(self) -> None:
         if hasattr(self, "town"):

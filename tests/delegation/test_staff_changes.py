@@ -19,9 +19,9 @@ from assurance.tables import IdentifierRow, ProofRow, RoleRow
 from card.faults import Fault
 from card.revocation import NoRevocation
 from card.virtual.card import VirtualCard
-from delegation import change_text
 from delegation.audit.tables import LeafRow
-from delegation.staff_tables import ApprovalRow, ChangeRow
+from delegation.staffing import change_text
+from delegation.staffing.tables import ApprovalRow, ChangeRow
 from delegation.tables import HoldRow
 from idp.services import Services
 from tests.conftest import FixedClock

@@ -9,7 +9,7 @@ from sqlmodel import col, select, update
 
 from assurance.evidence import EmailCode, Passkey
 from assurance.tables import ProtectionRow, RoleRow
-from delegation.staff_tables import LookRow
+from delegation.staffing.tables import LookRow
 from delegation.tables import HoldRow
 from tests.delegation.conftest import Resident
 from tests.delegation.staff_town import Ward, sign, ward_office

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from card.dates import ward_day
 from card.faults import Fault
 from card.pages.forms import Posted, see_other
-from delegation import children, visiting
-from delegation.children import Child
-from delegation.dual_entry import read_number
+from delegation.counter import children, visiting
+from delegation.counter.children import Child
+from delegation.counter.dual_entry import read_number
 from delegation.pages.counter import entering
 from delegation.pages.view import Form
 from delegation.parts import Parts

@@ -6,7 +6,7 @@ from assurance.procedures import Action
 from card.faults import Fault
 from card.full_width import narrowed
 from card.pages.forms import Posted
-from delegation.papers import Named, ProofSeen
+from delegation.counter.papers import Named, ProofSeen
 from delegation.parts import Parts
 
 

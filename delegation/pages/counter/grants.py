@@ -5,7 +5,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from card.pages.forms import see_other
-from delegation import at_counter, notices, signing, visiting
+from delegation import notices, signing
+from delegation.counter import at_counter, visiting
 from delegation.pages.view import view
 from delegation.parts import Parts
 

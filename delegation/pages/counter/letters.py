@@ -7,7 +7,7 @@ from starlette.responses import Response
 from assurance.wards import ward_name
 from card.pages import LOCALES
 from card.pages.forms import see_other
-from delegation import letters
+from delegation.counter import letters
 from delegation.parts import Parts
 
 

@@ -11,12 +11,13 @@ from assurance.procedures import Action
 from card.dates import add_months, ward_day
 from card.faults import Fault
 from card.pages.forms import Posted, see_other
-from delegation import attesting, notices, visiting
-from delegation.dual_entry import read_number
+from delegation import notices
+from delegation.counter import attesting, visiting
+from delegation.counter.dual_entry import read_number
+from delegation.counter.papers import PROOFS, Paper, ProofSeen
 from delegation.grant import Basis
 from delegation.pages.counter import entering
 from delegation.pages.view import Form
-from delegation.papers import PROOFS, Paper, ProofSeen
 from delegation.parts import Parts
 
 _FIELDS: Final = (

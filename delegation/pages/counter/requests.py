@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from card.pages.forms import see_other
-from delegation import at_counter, visiting
+from delegation.counter import at_counter, visiting
 from delegation.offices import asking
 from delegation.pages.offices.asked import request_page
 from delegation.parts import Parts

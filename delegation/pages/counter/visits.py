@@ -9,7 +9,8 @@ from starlette.responses import Response
 from assurance import people
 from card.pages import LOCALES
 from card.pages.forms import see_other
-from delegation import at_counter, registry, visiting
+from delegation import registry
+from delegation.counter import at_counter, visiting
 from delegation.pages.view import Form, view
 from delegation.parts import Parts
 

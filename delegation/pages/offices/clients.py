@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from card.pages.forms import see_other
-from delegation import notices, registry
+from delegation import notices, registry, usability
 from delegation.grant import CurrentState
 from delegation.offices import designating
 from delegation.pages.offices.view import name_of
@@ -45,7 +45,7 @@ def client_views(session: Session, parts: Parts, rows: Sequence[GrantRow]) -> li
             ClientView(
                 row.id,
                 name_of(session, parts, row.principal),
-                registry.state_now(session, row, now),
+                usability.state_now(session, row, now),
                 date.fromisoformat(row.last),
                 name_of(session, parts, acting),
                 acting,

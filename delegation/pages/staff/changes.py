@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from assurance.login import Login
 from card.faults import Fault
-from delegation import change_signing, changes, staff
 from delegation.pages.staff.view import ask_for, names_of, staff_login
 from delegation.parts import Parts
-from delegation.staff_tables import ChangeRow
+from delegation.staffing import change_signing, changes, staff
+from delegation.staffing.tables import ChangeRow
 
 _SAID: Final = frozenset({"change.signed", "change.done", "change.expired"})
 """Why one does not sign that the page says by itself."""

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from assurance import roles
 from assurance.roles import Role
 from card.dates import ward_day
-from delegation import staff, staff_looks
 from delegation.pages.staff.view import ask_for, names_of, staff_login
 from delegation.parts import Parts
-from delegation.staff_tables import LookRow
+from delegation.staffing import staff, staff_looks
+from delegation.staffing.tables import LookRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from assurance.login import Login
 from assurance.person import PersonId, Profile
 from card.faults import Fault
 from card.pages.forms import see_other
-from delegation import registry, staff, staff_holds, staff_looks
+from delegation import registry
 from delegation.grant import HoldCause
 from delegation.pages.staff.view import ask_for, listed, names_of, staff_login, trail
 from delegation.pages.view import Form
 from delegation.parts import Parts
+from delegation.staffing import staff, staff_holds, staff_looks
 
 _RETYPED: Final = frozenset({"staff.reason", "staff.my_number"})
 """Refusals that are shown on the form, with what was typed."""

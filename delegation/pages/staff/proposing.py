@@ -12,10 +12,10 @@ from assurance.roles import Role
 from card.dates import add_months, ward_day
 from card.faults import Fault
 from card.pages.forms import see_other
-from delegation import changes, staff, staff_looks
 from delegation.pages.staff.view import ask_for, names_of, staff_login
 from delegation.pages.view import Form
 from delegation.parts import Parts
+from delegation.staffing import changes, staff, staff_looks
 
 
 def proposing_routes(parts: Parts) -> APIRouter:

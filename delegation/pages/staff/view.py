@@ -16,11 +16,12 @@ from assurance.login import Login
 from assurance.person import PersonId
 from assurance.roles import Role
 from card.faults import Fault
-from delegation import registry, staff, staff_holds
+from delegation import registry, usability
 from delegation.assured import PROVEN
 from delegation.grant import CurrentState, GrantState, HoldKind
 from delegation.offices.tables import DesignationRow
 from delegation.parts import Parts
+from delegation.staffing import staff, staff_holds
 from delegation.tables import DecisionRow, GrantRow, MandateRow, TransitionRow
 
 _MOST_DECISIONS: Final = 50
@@ -80,7 +81,7 @@ def listed(
     return [
         ListedGrant(
             row.id,
-            registry.state_now(session, row, now),
+            usability.state_now(session, row, now),
             names.get(others[row.id] or "", ""),
             date.fromisoformat(row.last),
         )
@@ -198,7 +199,7 @@ def trail(session: Session, parts: Parts, row: GrantRow) -> Trail:
     mandate = session.get(MandateRow, (row.ward, row.id))
     return Trail(
         id=row.id,
-        state=registry.state_now(session, row, now),
+        state=usability.state_now(session, row, now),
         principal=names.get(row.principal, ""),
         delegate=names.get(acting, ""),
         procedures=[known[id_].name for id_ in terms.procedures if id_ in known],

@@ -12,11 +12,11 @@ from assurance.person import PersonId
 from assurance.procedures import Action
 from card.dates import add_months, end_of
 from card.faults import Fault
-from delegation.ages import last_day_below
-from delegation.attesting import terms_of
-from delegation.counter_tables import AttestationRow
+from delegation.counter.ages import last_day_below
+from delegation.counter.attesting import terms_of
+from delegation.counter.papers import Named, Paper, ProofSeen
+from delegation.counter.tables import AttestationRow
 from delegation.grant import Basis
-from delegation.papers import Named, Paper, ProofSeen
 from tests.conftest import FixedClock
 from tests.delegation.conftest import Town
 from tests.delegation.counter.conftest import Clerk

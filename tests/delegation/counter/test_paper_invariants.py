@@ -17,10 +17,10 @@ from assurance.sealed import Vault
 from assurance.tables import RoleRow
 from assurance.wards import Ward
 from card.dates import ward_day
-from delegation import attesting
-from delegation.counter_tables import AttestationRow
+from delegation.counter import attesting
+from delegation.counter.papers import Named, Paper, ProofSeen
+from delegation.counter.tables import AttestationRow
 from delegation.grant import Basis
-from delegation.papers import Named, Paper, ProofSeen
 from delegation.tables import GrantRow
 from tests.delegation.model_town import PEOPLE, Town
 

@@ -16,12 +16,13 @@ from assurance.database import connection_of
 from assurance.people import NewProof
 from assurance.person import Profile, new_id
 from assurance.tables import IdentifierRow, ProofRow, ProtectionRow, RoleRow
-from delegation import dual_entry, registry
+from delegation import usability
 from delegation.audit.tables import LeafRow
-from delegation.counter_tables import AttestationRow, PaperEntryRow
+from delegation.counter import dual_entry
+from delegation.counter.tables import AttestationRow, PaperEntryRow
 from delegation.grant import GrantId
-from delegation.registry import Usable
 from delegation.tables import GrantRow, HoldRow
+from delegation.usability import Usable
 from tests.conftest import FixedClock
 from tests.delegation.conftest import Town
 from tests.delegation.counter.conftest import Clerk
@@ -68,7 +69,7 @@ def refusals(town: Town) -> list[str]:
 def usable(town: Town, grant: str) -> Usable | None:
     with town.services.database.reading() as session:
         ward, now = town.services.ward.code, town.services.clock.now()
-        return registry.usable_of(connection_of(session), ward, [GrantId(grant)], now).get(GrantId(grant))
+        return usability.usable_of(connection_of(session), ward, [GrantId(grant)], now).get(GrantId(grant))
 
 
 def without_channel(town: Town) -> None:

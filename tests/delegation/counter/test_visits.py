@@ -9,8 +9,8 @@ from sqlmodel import col, select, update
 from assurance.evidence import EmailCode
 from assurance.tables import IdentifierRow, RoleRow
 from card.virtual.card import VirtualCard
-from delegation import registry
-from delegation.counter_tables import VisitRow
+from delegation import usability
+from delegation.counter.tables import VisitRow
 from delegation.tables import MandateRow
 from tests.conftest import FixedClock
 from tests.delegation.conftest import Town
@@ -197,7 +197,7 @@ def test_pausing_resuming_and_ending_at_the_counter(town: Town, clerks: list[Cle
     def state() -> bool:
         with town.services.database.reading() as session:
             ward, now = town.services.ward.code, town.services.clock.now()
-            return bool(registry.usable(session, ward, town.yuki.person, now))
+            return bool(usability.usable(session, ward, town.yuki.person, now))
 
     assert state()
     assert clerks[0].post(f"{page}/grants/{grant}/pause").status_code == 303

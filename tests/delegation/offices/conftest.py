@@ -8,19 +8,15 @@ from typing import Any
 
 import pytest
 from sqlmodel import select
-from starlette.testclient import TestClient
 
-from assurance import counter
 from assurance.counter import LinkedCard
 from assurance.person import PersonId
-from assurance.roles import Role
-from assurance.tables import RoleRow
 from card.dates import ward_day
 from card.virtual.card import VirtualCard
 from delegation.offices.tables import AskRow, MembershipRow
 from idp.services import Services
 from tests.assurance.conftest import NAMES
-from tests.delegation.conftest import Resident, Town
+from tests.delegation.conftest import Resident, Town, at_a_browser, register_at_counter
 
 NUMBER = "1370100016"
 
@@ -112,32 +108,11 @@ def office(
 ) -> Office:
     """Registered by the ward; 職員二郎 and 職員三郎 of the ward play nobody else here."""
 
-    def resident(name: str, address: str, person: PersonId | None = None) -> Resident:
-        if person is None:
-            with services.database.writing(services.ward.code) as unit:
-                person = counter.register(
-                    unit,
-                    services.vault,
-                    services.thresholds,
-                    linked(name),
-                    staff=(staff[0], staff[1]),
-                    address_read_back=address,
-                    now=services.clock.now(),
-                )
-        http = TestClient(app, base_url=services.ward.origin, follow_redirects=False)
-        made = Resident(person, address, cards[name], http, services)
-        made.log_in()
-        return made
-
-    with services.database.writing(services.ward.code) as unit:
-        for person in staff:
-            role = RoleRow(
-                ward=services.ward.code, person=person, role=Role.ADMIN, since=services.clock.now()
-            )
-            unit.session.merge(role)
-    ward = resident("職員一郎", "", staff[0])
+    ward = at_a_browser(services, app, staff[0], cards["職員一郎"], "")
     admin, sato, mori = (
-        resident(name, address)
+        at_a_browser(
+            services, app, register_at_counter(services, staff, linked(name), address), cards[name], address
+        )
         for name, address in (
             ("佐藤桜", "sakura@example.jp"),
             ("佐藤健", "sato@example.jp"),

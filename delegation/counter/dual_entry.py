@@ -19,9 +19,9 @@ from assurance.person import PersonId
 from card.faults import Fault
 from card.full_width import narrowed
 from delegation.audit.insertion import insert_if_absent
-from delegation.counter_tables import PaperEntryRow
+from delegation.counter.tables import PaperEntryRow
+from delegation.counter.visiting import STAFF_PART
 from delegation.parts import Parts
-from delegation.visiting import STAFF_PART
 
 _BOX: Final = "paper-entry"
 _WAITS: Final = timedelta(days=7)

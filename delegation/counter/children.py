@@ -16,13 +16,13 @@ from assurance.roles import Role
 from assurance.sealed import holds_my_number
 from card.dates import ward_day
 from card.faults import Fault
-from delegation.ages import SIGNS_FROM, is_below
-from delegation.attesting import refuse
-from delegation.dual_entry import Pair, enter
-from delegation.papers import Named, ProofSeen
+from delegation.counter.ages import SIGNS_FROM, is_below
+from delegation.counter.attesting import refuse
+from delegation.counter.dual_entry import Pair, enter
+from delegation.counter.papers import Named, ProofSeen
+from delegation.counter.visiting import STAFF_PART, staff_login
 from delegation.parts import Parts
-from delegation.staff import roles_now
-from delegation.visiting import STAFF_PART, staff_login
+from delegation.staffing.staff import roles_now
 
 PROOFS: Final = (ProofSeen.FAMILY_REGISTER, ProofSeen.RESIDENCE_RECORD)
 SEXES: Final = ("1", "2", "9")

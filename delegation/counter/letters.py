@@ -17,8 +17,9 @@ from assurance.login import Login
 from assurance.person import PersonId, Profile
 from card.dates import ward_day
 from card.faults import Fault
-from delegation import registry, visiting
-from delegation.counter_tables import AttestationRow
+from delegation import registry
+from delegation.counter import visiting
+from delegation.counter.tables import AttestationRow
 from delegation.grant import GrantState
 from delegation.parts import Parts
 from delegation.tables import GrantRow

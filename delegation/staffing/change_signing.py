@@ -24,10 +24,10 @@ from card.container import CardEvidence, SigningPurpose
 from card.dates import end_of, ward_day
 from card.faults import Fault
 from card.pages import LOCALES
-from delegation import change_text, changes, staff
 from delegation.parts import Errand, Parts
 from delegation.signer import check_signer
-from delegation.staff_tables import ApprovalRow, ChangeKind, ChangeRow
+from delegation.staffing import change_text, changes, staff
+from delegation.staffing.tables import ApprovalRow, ChangeKind, ChangeRow
 from delegation.tables import HoldRow
 
 _TOO_NEAR: Final = timedelta(days=30)

@@ -19,9 +19,9 @@ from assurance.roles import Role
 from assurance.tables import RoleRow
 from assurance.wards import WardCode
 from card.faults import Fault
-from delegation import staff
 from delegation.grant import HoldCause, HoldKind
 from delegation.parts import Parts
+from delegation.staffing import staff
 from delegation.tables import HoldRow
 
 LONGEST_REASON: Final = 500

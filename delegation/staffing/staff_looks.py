@@ -17,9 +17,10 @@ from assurance.person import PersonId, new_id
 from assurance.tables import ProofRow
 from assurance.wards import WardCode
 from card.faults import Fault
-from delegation import registry, staff
+from delegation import registry
 from delegation.parts import Parts
-from delegation.staff_tables import Looked, LookRow
+from delegation.staffing import staff
+from delegation.staffing.tables import Looked, LookRow
 from delegation.tables import GrantRow
 
 MOST: Final = 100

@@ -15,10 +15,10 @@ from assurance.roles import Role
 from assurance.wards import WardCode
 from card.dates import add_months, ward_day
 from card.faults import Fault
-from delegation import change_text, staff
 from delegation.grant import HoldKind
 from delegation.parts import Parts
-from delegation.staff_tables import ChangeKind, ChangeRow
+from delegation.staffing import change_text, staff
+from delegation.staffing.tables import ChangeKind, ChangeRow
 from delegation.tables import HoldRow
 
 STAYS_OPEN: Final = timedelta(days=7)

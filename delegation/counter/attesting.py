@@ -22,17 +22,17 @@ from assurance.procedures import Action, Procedures
 from assurance.roles import Role
 from card.dates import add_months, end_of, ward_day
 from card.faults import Fault
-from delegation import notices, registry
-from delegation.ages import ADULT_FROM, SIGNS_FROM, is_below, last_day_below
-from delegation.counter_tables import AttestationRow
-from delegation.dual_entry import Pair, enter
+from delegation import notices, registry, usability
+from delegation.counter.ages import ADULT_FROM, SIGNS_FROM, is_below, last_day_below
+from delegation.counter.dual_entry import Pair, enter
+from delegation.counter.papers import Named, Paper
+from delegation.counter.tables import AttestationRow
+from delegation.counter.visiting import STAFF_PART, staff_login
 from delegation.grant import Basis, GrantId, GrantState, Terms, check_terms
-from delegation.papers import Named, Paper
 from delegation.parts import Parts
 from delegation.registry import Typed
-from delegation.staff import roles_now
+from delegation.staffing.staff import roles_now
 from delegation.tables import GrantRow, TransitionRow
-from delegation.visiting import STAFF_PART, staff_login
 
 _CUSTODY_MONTHS: Final = 12
 
@@ -96,7 +96,7 @@ def _parties(session: Session, parts: Parts, pair: Pair, paper: Paper) -> _Parti
         raise Fault("counter.party")
     if principal == delegate:
         raise Fault("grant.self")
-    if not registry.are_free(session, ward, "", [principal, delegate], now):
+    if not usability.are_free(session, ward, "", [principal, delegate], now):
         raise Fault("grant.not_now")
     return _Parties(principal, delegate, child, profile.name)
 

@@ -24,9 +24,9 @@ from card.container import CardEvidence, SigningPurpose
 from card.faults import Fault
 from card.revocation import RevocationState
 from delegation.assured import PROVEN
-from delegation.counter_tables import VisitRow
+from delegation.counter.tables import VisitRow
 from delegation.parts import Errand, Parts
-from delegation.staff import roles_now
+from delegation.staffing.staff import roles_now
 
 _LASTS: Final = timedelta(minutes=30)
 STAFF_PART: Final[Mapping[str, str]] = {"as": "staff"}

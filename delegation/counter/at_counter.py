@@ -14,13 +14,14 @@ from assurance.mail import Mail
 from assurance.person import PersonId
 from card.dates import ward_day
 from card.faults import Fault
-from delegation import ending, registry, signing, visiting
+from delegation import ending, registry, signing
+from delegation.counter import visiting
+from delegation.counter.visiting import Visit
 from delegation.grant import GrantState
 from delegation.offices import asking, members
 from delegation.offices.asking import Asked
 from delegation.parts import Errand, Parts
 from delegation.tables import GrantRow
-from delegation.visiting import Visit
 
 _Step = Callable[[Unit, Parts, PersonId, str], list[Mail]]
 STEPS: Final[Mapping[str, _Step]] = {
