@@ -40,6 +40,8 @@ SAID: Final = frozenset(
     }
 )  # fmt: skip
 """What a page has a sentence for; the rest, such as a token that was renewed, says nothing new to anybody."""
+SAID_TO_STAFF: Final = frozenset({EventName.STAFF_LOOKED, EventName.STAFF_HELD})
+"""What staff read of their own work; the rest of it is the residents'."""
 _AT_ONCE: Final = 100
 
 
@@ -75,7 +77,7 @@ class _Sentences:
         if "by" in told:
             values["by"] = text(self._locale, f"delegation.record.by.{told['by']}")
         if "role" in told:
-            values["role"] = text(self._locale, f"delegation.staffing.staff.role.{told['role']}")
+            values["role"] = text(self._locale, f"delegation.staff.role.{told['role']}")
         if "action" in told:  # whatever a system asked about
             known_action = told["action"] in frozenset(Action)
             values["action"] = (
@@ -93,8 +95,8 @@ class _Sentences:
 def _worth_saying(leaf: LeafAbout) -> bool:
     """A system that lists things asks about each; that it showed nothing would only frighten."""
     looked_in_vain = leaf.event == EventName.DECISION_DENIED and leaf.told.get("action") == Action.VIEW
-    own_work = leaf.told.get("as") == "staff" and leaf.event != EventName.STAFF_LOOKED
-    return leaf.event in SAID and not looked_in_vain and not own_work
+    said = SAID_TO_STAFF if leaf.told.get("as") == "staff" else SAID
+    return leaf.event in said and not looked_in_vain
 
 
 def _records(leaves: Iterable[LeafAbout], sentences: _Sentences) -> Iterator[Record]:
