@@ -21,8 +21,7 @@ from starlette.testclient import TestClient
 from card.jose import SoftwareSigner, b64url_decode, b64url_encode, unverified_claims
 from card.request import RequestRefused, read_request, sign_request
 from idp.keys import KeyPurpose
-from idp.registration import register_client
-from idp.tables import UsedJtiRow
+from idp.tables import OAuthClientRow, UsedJtiRow
 from tests.card.test_request import ENROLLED, KEY, request
 from tests.conftest import NOW
 from tests.delegation.test_acting import question
@@ -404,10 +403,14 @@ def test_rfc7518_3_4_a_key_of_another_curve_is_no_key_for_an_algorithm(portal: W
 def shown_with(
     portal: WardSystem, jwks: Json, sign: Callable[[bytes], tuple[str, bytes]], kid: str = "k"
 ) -> Any:
-    """What comes of an assertion that is signed so, once these are the system's keys."""
+    """What comes of an assertion that is signed so, once these are the system's keys.
+
+    Registration takes no such keys; what verifies assertions does not rely on that.
+    """
     services = portal.services
     with services.database.writing(services.ward.code) as unit:
-        register_client(unit, replace(portal.client, jwks=jwks), services.procedures, services.clock.now())
+        row = unit.session.get_one(OAuthClientRow, (unit.ward, portal.client.client_id))
+        row.jwks = json.dumps(jwks)
     header = {"alg": sign(b"")[0], "kid": kid, "typ": "JWT"}
     parts = (json.dumps(part).encode() for part in (header, dict(unverified_claims(portal.assertion()))))
     made = ".".join(b64url_encode(part) for part in parts)
