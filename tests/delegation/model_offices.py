@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, multiple, rule
 
 from card.dates import add_months
-from delegation.grant import Basis, Terms
+from delegation.grant import Basis, HoldKind, Terms
 from delegation.offices import asking, designating, members
 from delegation.offices.members import Invited
 from tests.delegation.model import ATTESTED_FOR, NOTICE, OPEN_FOR, Ask, Given, Naming
@@ -81,6 +81,7 @@ class OfficeDoings(Doings):
             allowed=strong
             and model.is_proven(by)
             and by == WARD
+            and not model.is_held(HoldKind.PERSON, by)  # which takes the powers of staff too
             and member.person not in {None, by}
             and member.left_at is None,
         )

@@ -117,6 +117,10 @@ class Town:
         """A connection of our own, which sees what was committed and nothing else."""
         self.watch = sqlite3.connect(self.folder / "dairi.db", isolation_level=None)
 
+    def close(self) -> None:
+        self.watch.close()
+        self.database.close()
+
     def version(self) -> int:
         """Another number after each commit."""
         (found,) = self.watch.execute("PRAGMA data_version").fetchone()

@@ -298,6 +298,6 @@ def test_the_registry_keeps_its_invariants(
             suppress_health_check=list(HealthCheck),
         ),
     )
-    town.database.close()
+    town.close()
     assert tally.steps >= STEPS, "a machine that stops early proves nothing"
     assert tally.happened.keys() >= ACTS, "nor does one that is refused everything"

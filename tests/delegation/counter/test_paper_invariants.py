@@ -120,4 +120,7 @@ def test_no_grant_is_made_from_paper_without_two_different_staff(
             model.enter(staff, paper_number, what, now, ward_day(now))
             assert found(town) == sorted(model.made)
 
-    run()
+    try:
+        run()
+    finally:
+        town.close()
