@@ -23,10 +23,9 @@ from assurance.wards import ward_name
 from card.container import CardEvidence, SigningPurpose
 from card.faults import Fault
 from card.revocation import RevocationState
-from delegation.assured import PROVEN
 from delegation.counter.tables import VisitRow
 from delegation.parts import Errand, Parts
-from delegation.staffing.staff import roles_now
+from delegation.staffing.staff import required_as, roles_now
 
 _LASTS: Final = timedelta(minutes=30)
 STAFF_PART: Final[Mapping[str, str]] = {"as": "staff"}
@@ -49,16 +48,9 @@ class Visit:
 def staff_login(session: Session, parts: Parts, login: Login | None) -> Login:
     """A login of someone who works at the counter.
 
-    :raises Fault: `request.unknown_page` for anybody else: for them there is no such page.
+    :raises Fault: `login.needed`; `request.unknown_page` for anybody else: for them there is no such page.
     """
-    now = parts.clock.now()
-    if (
-        login is None
-        or not login.assurance.meets(PROVEN, now)
-        or Role.STAFF not in roles_now(session, parts.ward.code, login.person, now)
-    ):
-        raise Fault("request.unknown_page")
-    return login
+    return required_as(session, parts, login, {Role.STAFF})
 
 
 def record(

@@ -15,6 +15,7 @@ from card.pages.forms import Posted, see_other
 from delegation import notices, proposing
 from delegation.assured import PROVEN, required
 from delegation.grant import Basis, Terms
+from delegation.pages import keeping
 from delegation.pages.view import Form, login_for
 from delegation.parts import Parts
 from delegation.registry import Typed
@@ -26,8 +27,6 @@ _BLANK: Final[Mapping[str, Any]] = {
     "procedures": (),
     "actions": ("view", "draft", "file"),
 }
-_WRITER: Final = "form-writer"
-"""What was typed is shown again to its writer alone: at a shared computer another may log in next."""
 
 
 def _terms(parts: Parts, form: Posted) -> Terms:
@@ -102,9 +101,7 @@ def giving_routes(parts: Parts) -> APIRouter:
         login = login_for(parts, request, PROVEN)
         if login is None:
             return parts.step_up.ask(parts.address("/grants/new"), PROVEN)
-        blank = {**_BLANK, "writer": parts.vault.mac(ward.code, _WRITER, login.person)}
-        typed = parts.step_up.kept(request, kept)
-        return form_page(request, typed if typed.get("writer") == blank["writer"] else blank)
+        return form_page(request, keeping.typed_by(parts, request, kept, login.person, _BLANK))
 
     @router.post("/grants/new")
     def propose(request: Request, form: Form) -> Response:

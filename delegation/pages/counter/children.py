@@ -13,7 +13,9 @@ from card.pages.forms import Posted, see_other
 from delegation.counter import children, visiting
 from delegation.counter.children import Child
 from delegation.counter.dual_entry import read_number
+from delegation.pages import keeping
 from delegation.pages.counter import entering
+from delegation.pages.staff.view import ask_for
 from delegation.pages.view import Form
 from delegation.parts import Parts
 
@@ -47,10 +49,11 @@ def child_routes(parts: Parts) -> APIRouter:
         return pages.render(request, "delegation/counter/child.html", context, status=status)
 
     @router.get("/counter/children/new")
-    def ask(request: Request) -> Response:
-        with database.reading(ward.code) as session:
-            visiting.staff_login(session, parts, parts.logins.current(session, request))
-        return form_page(request, _BLANK)
+    def ask(request: Request, kept: str = "") -> Response:
+        login = entering.login_for(parts, request)
+        if login is None:
+            return ask_for(parts, "/counter/children/new")
+        return form_page(request, keeping.typed_by(parts, request, kept, login.person, _BLANK))
 
     @router.post("/counter/children/new")
     def enter(request: Request, form: Form) -> Response:
@@ -60,9 +63,12 @@ def child_routes(parts: Parts) -> APIRouter:
                 login = visiting.staff_login(unit.session, parts, parts.logins.current(unit.session, request))
                 children.register(unit, parts, login, read_number(form.one("number")), _child(form))
         except Fault as fault:
+            typed = entering.kept(form, _FIELDS)
+            if fault.code == "login.needed":
+                return ask_for(parts, "/counter/children/new?kept={i}", typed)
             if not fault.code.startswith(_OURS):
                 raise
-            return form_page(request, entering.kept(form, _FIELDS), fault)
+            return form_page(request, typed, fault)
         return see_other(parts.address("/counter/received"))
 
     return router

@@ -2,12 +2,25 @@
 
 from datetime import date
 
+from starlette.requests import Request
+
+from assurance.login import Login
 from assurance.procedures import Action
+from assurance.roles import Role
 from card.faults import Fault
 from card.full_width import narrowed
 from card.pages.forms import Posted
 from delegation.counter.papers import Named, ProofSeen
+from delegation.pages.staff.view import staff_login
 from delegation.parts import Parts
+
+
+def login_for(parts: Parts, request: Request) -> Login | None:
+    """The login of someone who works at the counter; None where a stronger one must come first.
+
+    :raises Fault: `request.unknown_page`.
+    """
+    return staff_login(parts, request, {Role.STAFF})
 
 
 def day(form: Posted, field: str, code: str) -> date:
@@ -55,5 +68,5 @@ def proof(form: Posted) -> ProofSeen:
 
 def kept(form: Posted, fields: tuple[str, ...], groups: tuple[str, ...] = ()) -> dict[str, object]:
     """What was typed, to be shown again, no longer than our form lets it be."""
-    typed: dict[str, object] = {field: form.one(field)[:200] for field in fields}
+    typed: dict[str, object] = {field: form.one(field)[:200] for field in ("writer", *fields)}
     return typed | {group: form.many(group) for group in groups}

@@ -8,6 +8,8 @@ from assurance.wards import ward_name
 from card.pages import LOCALES
 from card.pages.forms import see_other
 from delegation.counter import letters
+from delegation.pages.counter import entering
+from delegation.pages.staff.view import ask_for
 from delegation.parts import Parts
 
 
@@ -18,6 +20,8 @@ def letter_routes(parts: Parts) -> APIRouter:
 
     @router.get("/counter/letters")
     def show_all(request: Request) -> Response:
+        if entering.login_for(parts, request) is None:
+            return ask_for(parts, "/counter/letters")
         with database.reading(ward.code) as session:
             waiting = letters.waiting(session, parts, parts.logins.current(session, request))
         return pages.render(request, "delegation/counter/letters.html", {"base": base, "waiting": waiting})

@@ -16,7 +16,9 @@ from delegation.counter import attesting, visiting
 from delegation.counter.dual_entry import read_number
 from delegation.counter.papers import PROOFS, Paper, ProofSeen
 from delegation.grant import Basis
+from delegation.pages import keeping
 from delegation.pages.counter import entering
+from delegation.pages.staff.view import ask_for
 from delegation.pages.view import Form
 from delegation.parts import Parts
 
@@ -71,10 +73,11 @@ def paper_routes(parts: Parts) -> APIRouter:
         return pages.render(request, "delegation/counter/paper.html", context, status=status)
 
     @router.get("/counter/papers/new")
-    def ask(request: Request) -> Response:
-        with database.reading(ward.code) as session:
-            visiting.staff_login(session, parts, parts.logins.current(session, request))
-        return form_page(request, _BLANK)
+    def ask(request: Request, kept: str = "") -> Response:
+        login = entering.login_for(parts, request)
+        if login is None:
+            return ask_for(parts, "/counter/papers/new")
+        return form_page(request, keeping.typed_by(parts, request, kept, login.person, _BLANK))
 
     @router.post("/counter/papers/new")
     def enter(request: Request, form: Form) -> Response:
@@ -85,9 +88,12 @@ def paper_routes(parts: Parts) -> APIRouter:
                 number, paper = read_number(form.one("number")), _paper(parts, form)
                 mails = attesting.register(unit, parts, login, number, paper)
         except Fault as fault:
+            typed = entering.kept(form, _FIELDS, _GROUPS)
+            if fault.code == "login.needed":
+                return ask_for(parts, "/counter/papers/new?kept={i}", typed)
             if not fault.code.startswith(_OURS):
                 raise
-            return form_page(request, entering.kept(form, _FIELDS, _GROUPS), fault)
+            return form_page(request, typed, fault)
         response = see_other(parts.address("/counter/received"))
         response.background = notices.sending(parts, mails)
         return response

@@ -11,6 +11,8 @@ from card.pages import LOCALES
 from card.pages.forms import see_other
 from delegation import registry
 from delegation.counter import at_counter, visiting
+from delegation.pages.counter import entering
+from delegation.pages.staff.view import ask_for
 from delegation.pages.view import Form, view
 from delegation.parts import Parts
 
@@ -24,8 +26,10 @@ def visit_routes(parts: Parts) -> APIRouter:
 
     @router.get("/counter")
     def desk(request: Request) -> Response:
+        staff = entering.login_for(parts, request)
+        if staff is None:
+            return ask_for(parts, "/counter")
         with database.reading(ward.code) as session:
-            staff = visiting.staff_login(session, parts, parts.logins.current(session, request))
             visit = visiting.current(session, parts, staff)
         context = {"base": base, "languages_read": _LANGUAGES, "visit": None if visit is None else visit.id}
         return pages.render(request, "delegation/counter/desk.html", context, leads_out=True)

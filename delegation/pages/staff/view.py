@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session, col, select
 from starlette.requests import Request
@@ -44,9 +44,12 @@ def staff_login(parts: Parts, request: Request, wanted: Collection[Role]) -> Log
             return None
 
 
-def ask_for(parts: Parts, path: str) -> Response:
-    """The way to a login that is strong enough for a page of staff."""
-    return parts.step_up.ask(parts.address(path), PROVEN)
+def ask_for(parts: Parts, path: str, keep: Mapping[str, Any] | None = None) -> Response:
+    """The way to a login that is strong enough for a page of staff.
+
+    :param keep: what was typed; `{i}` in the path becomes what it is found by.
+    """
+    return parts.step_up.ask(parts.address(path), PROVEN, keep)
 
 
 def names_of(session: Session, parts: Parts, persons: Collection[str]) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """A paper mandate: two staff enter it unseen by each other, and it becomes a grant or nothing does."""
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -278,6 +279,33 @@ def test_what_the_form_lacks_is_said_and_nothing_typed_is_lost(
     with town.services.database.reading() as session:
         assert session.exec(select(PaperEntryRow)).all() == []
     assert enter(clerks[0]).status_code == 303
+
+
+def test_what_was_typed_outlives_the_login_and_the_second_never_sees_what_the_first_entered(
+    town: Town, clerks: list[Clerk], clock: FixedClock
+) -> None:
+    writer = re.search(r'name="writer" value="([^"]+)"', clerks[0].get("/counter/papers/new").text)
+    assert writer is not None
+    clock.advance(timedelta(hours=9))
+    asked = enter(clerks[0], writer=writer[1])
+    assert (asked.status_code, asked.headers["location"].startswith("/login?i=")) == (303, True)
+    on_the_way = {name: cookie for name, cookie in clerks[0].http.cookies.items() if "-i-" in name}
+    back = f"/counter/papers/new?kept={asked.headers['location'].rpartition('=')[2]}"
+    for clerk, sees in ((clerks[1], False), (clerks[0], True)):
+        clerk.log_in()
+        for name, cookie in on_the_way.items():
+            clerk.http.cookies.set(name, cookie, domain=town.services.ward.rp_id)
+        page = clerk.get(back)
+        assert (page.status_code, 'value="田中由紀"' in page.text) == (200, sees)
+        assert (page.text.count(" checked") == 8) is sees  # basis, two procedures, four actions, proof
+    assert enter(clerks[0]).status_code == 303
+
+
+@pytest.mark.parametrize("path", ["", "/papers/new", "/children/new", "/letters"])
+def test_whoever_is_not_logged_in_is_led_to_a_login(town: Town, clerks: list[Clerk], path: str) -> None:
+    clerks[0].http.cookies.clear()
+    asked = clerks[0].get(f"/counter{path}")
+    assert (asked.status_code, "/login" in asked.headers["location"]) == (303, True)
 
 
 def test_paper_is_for_staff_alone(town: Town, clerks: list[Clerk]) -> None:

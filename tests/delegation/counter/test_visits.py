@@ -61,7 +61,8 @@ def test_for_anybody_but_staff_there_is_no_counter(
         assert town.hanako.post(path).status_code == 404
     mac = town.services.vault.mac(town.services.ward.code, "email", clerks[1].address)
     clerks[1].log_in(EmailCode(clock.now(), mac))
-    assert clerks[1].get("/counter").status_code == 404
+    assert clerks[1].get("/counter").status_code == 303
+    assert clerks[1].get(page).status_code == 403
     clerks[1].log_in()
     assert clerks[1].get("/counter").status_code == 200
     with town.services.database.writing(town.services.ward.code) as unit:
