@@ -45,23 +45,25 @@ def clients_of(session: Session, ward: WardCode, office: str) -> Sequence[GrantR
     ).all()
 
 
-def _newest(session: Session, row: GrantRow) -> DesignationRow:
-    """The last naming of a grant that was not refused: in force, over, or still to come."""
+def _newest(session: Session, row: GrantRow) -> DesignationRow | None:
+    """The last naming of a grant that did or will work: in force, over, or still to come."""
     return session.exec(
         select(DesignationRow)
         .where(
             DesignationRow.ward == row.ward,
             DesignationRow.grant == row.id,
             col(DesignationRow.refused_at).is_(None),
+            col(DesignationRow.until).is_(None)
+            | (col(DesignationRow.until) > col(DesignationRow.works_from)),
         )
         .order_by(col(DesignationRow.works_from).desc(), col(DesignationRow.named_at).desc())
-        .limit(1)
-    ).one()
+    ).first()
 
 
 def to_come(session: Session, row: GrantRow, now: datetime) -> DesignationRow | None:
     """The hand-over of a grant that does not work yet."""
-    newest = _newest(session, row) if row.office is not None else None
+    works = row.office is not None and row.state != GrantState.ENDED
+    newest = _newest(session, row) if works else None
     return newest if newest is not None and newest.works_from > now else None
 
 
@@ -190,16 +192,7 @@ def refuse(unit: Unit, parts: Parts, login: Login | None, grant: str) -> None:
     if coming is None:
         raise Fault("grant.not_now")
     _claim(unit, coming, now, refused_at=now, until=coming.works_from)
-    unit.session.exec(
-        update(DesignationRow)
-        .where(
-            col(DesignationRow.ward) == unit.ward,
-            col(DesignationRow.grant) == row.id,
-            col(DesignationRow.until) == coming.works_from,
-            col(DesignationRow.refused_at).is_(None),
-        )
-        .values(until=None)
-    )
+    members.resume_before(unit, coming)
     unit.record(Event(EventName.DESIGNATION_REFUSED, unit.ward, now, _told(row, coming.person)))
 
 

@@ -313,8 +313,25 @@ def attest(unit: Unit, parts: Parts, login: Login | None, office: str, membershi
     _change(unit, row, EventName.MEMBER_ATTESTED, now, attested_until=now + ATTESTED_FOR)
 
 
+def resume_before(unit: Unit, naming: DesignationRow) -> None:
+    """Let who acted until a naming that comes to nothing go on."""
+    unit.session.exec(
+        update(DesignationRow)
+        .where(
+            col(DesignationRow.ward) == unit.ward,
+            col(DesignationRow.grant) == naming.grant,
+            col(DesignationRow.until) == naming.works_from,
+            col(DesignationRow.works_from) < naming.works_from,
+            col(DesignationRow.refused_at).is_(None),
+        )
+        .values(until=None)
+    )
+
+
 def leave(unit: Unit, parts: Parts, login: Login | None, office: str, membership: str) -> None:
     """An administrator ends a membership, or a member their own; no grant ends with it.
+
+    Whom they were to take over from goes on.
 
     :raises Fault: `login.needed`, `office.*`.
     """
@@ -323,6 +340,14 @@ def leave(unit: Unit, parts: Parts, login: Login | None, office: str, membership
     if row.person != login.person:
         as_administrator(unit, parts, login, office)
     _change(unit, row, EventName.MEMBER_LEFT, now, ended_at=now)
+    coming = select(DesignationRow).where(
+        DesignationRow.ward == unit.ward,
+        DesignationRow.membership == row.id,
+        DesignationRow.works_from > now,
+        col(DesignationRow.until).is_(None),
+    )
+    for naming in unit.session.exec(coming).all():
+        resume_before(unit, naming)
     unit.session.exec(
         update(DesignationRow)
         .where(

@@ -209,6 +209,13 @@ class Model:
         member = self.works(name)
         return strong and self.is_proven(name) and member is not None and member.administrator
 
+    def withdraw(self, member: Membership) -> None:
+        """Whoever left takes over nobody."""
+        for given in self.grants.values():
+            coming = given.coming(self.now)
+            if coming is not None and coming.member is member:
+                coming.refused = True
+
     def handed_over_lately(self) -> int:
         namings = [one for given in self.grants.values() for one in given.namings]
         return sum(not one.first and one.named_at > self.now - A_DAY for one in namings)

@@ -112,6 +112,7 @@ class OfficeDoings(Doings):
         )
         if done:
             member.left_at = model.now
+            model.withdraw(member)
             model.happened["office:member:left"] += 1
 
     @rule(target=members, whom=st.sampled_from([KEN, MIDORI]))
@@ -235,6 +236,7 @@ class OfficeDoings(Doings):
             allowed=strong
             and model.is_proven(by)
             and (by == given.principal or model.works(by) is not None)
+            and given.state == "active"
             and coming is not None
             and by not in {coming.named_by, coming.member.person},
         )
@@ -248,7 +250,7 @@ class OfficeDoings(Doings):
         coming, login = given.coming(model.now), town.login(who, strong=strong)
         done, _ = town.attempt(
             lambda unit: designating.refuse(unit, town.parts, login, id_),
-            allowed=strong and who == given.principal and coming is not None,
+            allowed=strong and who == given.principal and given.state == "active" and coming is not None,
         )
         if done and coming is not None:
             coming.refused = True

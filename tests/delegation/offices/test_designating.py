@@ -217,6 +217,28 @@ def test_the_office_s_grant_outlives_who_left_and_waits_for_another(
     assert "act" in unverified_claims(act(office.mori, portal, grant)["access_token"])
 
 
+def test_who_was_to_hand_over_goes_on_when_the_colleague_leaves_before(
+    office: Office, clock: FixedClock, portal: WardSystem
+) -> None:
+    hanako, grant = office.town.hanako, office.active(office.town.hanako)
+    office.hand_over(grant, office.mori)
+    member = office.member(office.mori)
+    assert office.admin.post(f"/offices/{office.id}/members/{member.id}/end").status_code == 303
+    assert "担当者になります" not in hanako.get(f"/grants/{grant}").text
+    assert hanako.post(f"/grants/{grant}/designation/refuse").status_code == 400
+    later(office, clock, 25)
+    assert "act" in unverified_claims(act(office.sato, portal, grant)["access_token"])
+
+
+@pytest.mark.parametrize("step", ["designation/refuse", "designation/confirm"])
+def test_nothing_is_handed_over_once_it_ended(office: Office, step: str) -> None:
+    hanako, grant = office.town.hanako, office.active(office.town.hanako)
+    office.hand_over(grant, office.mori)
+    hanako.post(f"/grants/{grant}/end")
+    assert "担当者になります" not in hanako.get(f"/grants/{grant}").text
+    assert hanako.post(f"/grants/{grant}/{step}").status_code == 400
+
+
 def test_the_administrator_ends_it_and_she_does_and_a_member_does_not(office: Office) -> None:
     hanako = office.town.hanako
     first = office.active(hanako)
