@@ -14,7 +14,7 @@ import httpx2
 SERVED, ASKING = "0", "1"
 CONNECTIONS = 32
 SECONDS = 4
-_WARMING_S = 1
+_WARMING_S, _WARMING_ONCE_S = 3, 1
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -90,7 +90,7 @@ def measure(folder: Path, base: str, pid: int, load: Load, connections: int = CO
     first = len(load.bodies) // 5 if load.once else 0
     _script(warming, load, load.bodies[:first] if load.once else load.bodies)
     _script(script, load, load.bodies[first:])
-    _wrk(warming, base + load.path, _WARMING_S, connections)
+    _wrk(warming, base + load.path, _WARMING_ONCE_S if load.once else _WARMING_S, connections)
     before = cpu_s(pid)
     requests, seconds, late, bad = _wrk(script, base + load.path, SECONDS, connections)
     return Rate(requests / seconds, late, (cpu_s(pid) - before) / max(requests, 1) * 1e6, bad)
