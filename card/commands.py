@@ -13,6 +13,7 @@ from card.jpki import JpkiCard
 from card.pages import load_catalogue
 
 _LOCALE: Final = "en"
+_OPENED_BY: Final = {Purpose.AUTHENTICATION: "PIN", Purpose.SIGNATURE: "signature password"}
 
 app = typer.Typer(
     no_args_is_help=True, help="My Number cards: look at one, or put a virtual one on a reader."
@@ -32,10 +33,11 @@ def show(
     try:
         with PcscReader(reader).connect() as transport, JpkiCard(transport) as card:
             certificate = read_certificate(card.certificate(Purpose.AUTHENTICATION))
+            typer.echo(f"{'kind of token':<38} {card.token_label()}")
             typer.echo(f"{'user authentication certificate':<38} {certificate.serial:X}")
             typer.echo(f"{'valid until':<38} {certificate.not_after:%Y-%m-%d}")
-            for purpose, name in ((Purpose.AUTHENTICATION, "PIN"), (Purpose.SIGNATURE, "signature password")):
-                typer.echo(f"{f'tries left for the {name}':<38} {card.tries_left(purpose)}")
+            for purpose in sorted(card.purposes()):
+                typer.echo(f"{f'tries left for the {_OPENED_BY[purpose]}':<38} {card.tries_left(purpose)}")
     except Fault as fault:
         texts = load_catalogue(["card"])
         for key in (f"fault.{fault.code}", f"fault.{fault.code}.next"):

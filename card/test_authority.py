@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from card import attributes
 from card.certificates import (
     ATTRIBUTE,
     TEST_AUTHENTICATION_POLICY,
@@ -34,7 +35,7 @@ from card.certificates import (
 from card.dates import ERAS
 from card.revocation import CrlFiles
 from card.trust import Trust
-from card.virtual.card import CardContents, Pin, VirtualCard
+from card.virtual.card import CardContents, Pin, Printed, VirtualCard
 from card.virtual.store import write_private
 
 _UNIT: Final = {
@@ -46,6 +47,8 @@ _POLICY: Final = {
     Purpose.AUTHENTICATION: TEST_AUTHENTICATION_POLICY,
 }
 _CRL_LIFETIME: Final = timedelta(hours=25)
+_OFFSETS: Final = 0xDF21
+_LASTS: Final = timedelta(days=3652)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,35 @@ def _attributes(holder: Holder) -> x509.SubjectAlternativeName:
     )
 
 
+def _value(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    octets = bytes([size]) if size < 0x80 else bytes([0x82, size >> 8, size & 0xFF])
+    return tag.to_bytes(2, "big") + octets + content
+
+
+def printed_attributes(holder: Holder) -> bytes:
+    """The file of the 券面事項入力補助 application; its first value says where the others begin."""
+    values = {
+        attributes.NAME: holder.name.encode("utf-8"),
+        attributes.ADDRESS: holder.address.encode("utf-8"),
+        attributes.BIRTH_DATE: f"{holder.birth_date:%Y%m%d}".encode("ascii"),
+        attributes.SEX: (holder.sex if holder.sex in {"1", "2"} else "9").encode("ascii"),
+    }
+    body, offsets = b"", b""
+    for tag, content in values.items():
+        offsets += len(body).to_bytes(2, "big")
+        body += _value(tag, content)
+    return _value(attributes.TEMPLATE, _value(_OFFSETS, offsets) + body)
+
+
+def _number_b(holder: Holder, expires: date) -> bytes:
+    """照合番号B: birth date with the year of its era, year of expiry, a code of four digits."""
+    era = next(era for era in ERAS.values() if holder.birth_date >= era.first)
+    year = holder.birth_date.year - era.first.year + 1
+    code = secrets.randbelow(10_000)
+    return f"{year:02d}{holder.birth_date:%m%d}{expires:%Y}{code:04d}".encode("ascii")
+
+
 class TestAuthority:
     """Two roots, the cards they issued, and their revocation lists, in a folder."""
 
@@ -273,8 +305,13 @@ class TestAuthority:
         pin: str = "1234",
         password: str = "ABC123",  # noqa: S107 - the sandbox's, printed in its tour
         label: str | None = None,
+        signature: bool = True,
     ) -> VirtualCard:
-        """Make a card with both certificates."""
+        """Make a card; its certificates, and what is printed on it.
+
+        :param pin: of the user authentication key, and of 券面事項入力補助.
+        :param signature: whether it has a signature certificate, which nobody under fifteen has.
+        """
         keys = {purpose: new_card_key() for purpose in Purpose}
         leaves = {
             purpose: self.issue(purpose, holder, keys[purpose].public_key(), now).public_bytes(Encoding.DER)
@@ -286,10 +323,15 @@ class TestAuthority:
             authentication_certificate=leaves[Purpose.AUTHENTICATION],
             authentication_ca=self.roots[Purpose.AUTHENTICATION].der,
             signature_key=keys[Purpose.SIGNATURE],
-            signature_certificate=leaves[Purpose.SIGNATURE],
+            signature_certificate=leaves[Purpose.SIGNATURE] if signature else None,
             signature_ca=self.roots[Purpose.SIGNATURE].der,
             pin=Pin(pin.encode("ascii"), 3, 3),
             password=Pin(password.encode("ascii"), 5, 5),
+            printed=Printed(
+                printed_attributes(holder),
+                Pin(pin.encode("ascii"), 3, 3),
+                Pin(_number_b(holder, (now + _LASTS).date()), 10, 10),
+            ),
         )
         return VirtualCard(contents)
 

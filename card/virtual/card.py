@@ -1,12 +1,13 @@
 """The card itself: files, PINs with their tries, and two keys behind them (reference §1.1, §1.2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from card.jpki import APPLICATION
+from card import attributes, jpki
 
 ATR: Final = bytes.fromhex("3BE000FF8131FE4514")
 
@@ -48,18 +49,92 @@ class Pin:
 
 
 @dataclass(frozen=True)
+class Printed:
+    """The 券面事項入力補助 application: what is printed, and what opens it.
+
+    :param attributes: its file, as the issuer wrote it.
+    :param number_b: 照合番号B.
+    """
+
+    attributes: bytes
+    pin: Pin
+    number_b: Pin
+
+
+@dataclass(frozen=True)
 class CardContents:
-    """What an issuer writes onto a card; certificates are DER."""
+    """What an issuer writes onto a card; certificates are DER.
+
+    :param signature_certificate: None for a child under fifteen, who has none and no password.
+    :param printed: None for a card that was kept before cards here had it.
+    """
 
     label: str
     authentication_key: rsa.RSAPrivateKey
     authentication_certificate: bytes
     authentication_ca: bytes
     signature_key: rsa.RSAPrivateKey
-    signature_certificate: bytes
+    signature_certificate: bytes | None
     signature_ca: bytes
     pin: Pin
     password: Pin
+    printed: Printed | None = None
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that can be read.
+
+    :param opened_by: PINs of which one must be verified; empty for everyone.
+    """
+
+    content: bytes
+    opened_by: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Application:
+    """Files, PINs and keys by file identifier; each key with the PIN that opens it."""
+
+    files: Mapping[int, _File]
+    pins: Mapping[int, Pin]
+    keys: Mapping[int, tuple[int, rsa.RSAPrivateKey]] = field(default_factory=dict)
+
+    def has(self, file: int) -> bool:
+        """Whether it can be selected."""
+        return file in self.files or file in self.pins or file in self.keys
+
+
+_NO_APPLICATION: Final = _Application({}, {})
+_NO_FILE: Final = 0
+
+
+def _jpki(contents: CardContents) -> _Application:
+    files = {
+        0x0002: _File(contents.signature_ca),
+        0x0006: _File(_token_info()),
+        0x0008: _File(b"\x8f\x8f\x00"),
+        0x000A: _File(contents.authentication_certificate),
+        0x000B: _File(contents.authentication_ca),
+    }
+    pins, keys = {0x0018: contents.pin}, {0x0017: (0x0018, contents.authentication_key)}
+    if contents.signature_certificate is not None:
+        files[0x0001] = _File(contents.signature_certificate, frozenset({0x001B}))
+        pins[0x001B] = contents.password
+        keys[0x001A] = (0x001B, contents.signature_key)
+    return _Application(files, pins, keys)
+
+
+def _printed(printed: Printed) -> _Application:
+    """The file of the 個人番号 is there, as on every card, and empty; nothing opens it."""
+    openers = frozenset({attributes.PIN_FILE, attributes.NUMBER_B_FILE})
+    return _Application(
+        {
+            0x0001: _File(b"", frozenset({0x0014})),
+            attributes.ATTRIBUTES_FILE: _File(printed.attributes, openers),
+        },
+        {attributes.PIN_FILE: printed.pin, attributes.NUMBER_B_FILE: printed.number_b},
+    )
 
 
 @dataclass
@@ -71,8 +146,8 @@ class VirtualCard:
 
     contents: CardContents
     changed: Callable[[], None] = lambda: None
-    _in_application: bool = field(default=False, init=False)
-    _selected: int | None = field(default=None, init=False)
+    _application: _Application = field(default=_NO_APPLICATION, init=False)
+    _selected: int = field(default=_NO_FILE, init=False)
     _verified: set[int] = field(default_factory=set, init=False)
 
     @property
@@ -80,9 +155,16 @@ class VirtualCard:
         """Whose card it is, as the deck shows it."""
         return self.contents.label
 
+    @cached_property
+    def _applications(self) -> Mapping[bytes, _Application]:
+        printed = self.contents.printed
+        return {jpki.APPLICATION: _jpki(self.contents)} | (
+            {} if printed is None else {attributes.APPLICATION: _printed(printed)}
+        )
+
     def power_off(self) -> None:
         """Forget the security state, as when the card leaves the field."""
-        self._in_application, self._selected = False, None
+        self._application, self._selected = _NO_APPLICATION, _NO_FILE
         self._verified.clear()
 
     def process(self, apdu: bytes) -> bytes:
@@ -107,33 +189,23 @@ class VirtualCard:
             return _OK
         if (p1, p2) == (0x04, 0x0C):
             self.power_off()
-            self._in_application = name == APPLICATION
-            return _OK if self._in_application or name.startswith(b"\xa0\x00\x00\x01\x51") else _NOT_FOUND
+            self._application = self._applications.get(name, _NO_APPLICATION)
+            known = name in self._applications or name.startswith(b"\xa0\x00\x00\x01\x51")
+            return _OK if known else _NOT_FOUND
         if (p1, p2) == (0x02, 0x0C):
             file = int.from_bytes(name, "big")
-            if not self._in_application or file not in {0x17, 0x18, 0x1A, 0x1B, *self._files()}:
+            if not self._application.has(file):
                 return _NOT_FOUND
             self._selected = file
             return _OK
         return _WRONG_P1_P2
 
-    def _files(self) -> dict[int, bytes]:
-        return {
-            0x0001: self.contents.signature_certificate,
-            0x0002: self.contents.signature_ca,
-            0x0006: _token_info(),
-            0x0008: b"\x8f\x8f\x00",
-            0x000A: self.contents.authentication_certificate,
-            0x000B: self.contents.authentication_ca,
-        }
-
     def _verify(self, p1: int, p2: int, value: bytes) -> bytes:
         if (p1, p2) != (0x00, 0x80):
             return _WRONG_P1_P2
-        pins = {0x18: self.contents.pin, 0x1B: self.contents.password}
-        if self._selected not in pins:
+        if self._selected not in self._application.pins:
             return _NO_FILE_SELECTED
-        pin = pins[self._selected]
+        pin = self._application.pins[self._selected]
         if not value:
             return bytes([0x63, 0xC0 | pin.tries_left])
         answer = pin.verify(value)
@@ -142,27 +214,23 @@ class VirtualCard:
         return answer
 
     def _read(self, offset: int, le: bytes) -> bytes:
-        content = self._files().get(self._selected or 0)
-        if content is None:
+        file = self._application.files.get(self._selected)
+        if file is None:
             return _NO_FILE_SELECTED
-        if self._selected == 0x0001 and 0x1B not in self._verified:
+        if file.opened_by and self._verified.isdisjoint(file.opened_by):
             return _SECURITY_NOT_SATISFIED
         if len(le) != 1:
             return _WRONG_LENGTH
-        if offset >= len(content):
+        if offset >= len(file.content):
             return _WRONG_OFFSET
-        return content[offset : offset + (le[0] or 256)] + _OK
+        return file.content[offset : offset + (le[0] or 256)] + _OK
 
     def _sign(self, p1: int, p2: int, digest_info: bytes) -> bytes:
         if (p1, p2) != (0x00, 0x80):
             return _WRONG_P1_P2
-        keys = {
-            0x17: (0x18, self.contents.authentication_key),
-            0x1A: (0x1B, self.contents.signature_key),
-        }
-        if self._selected not in keys:
+        if self._selected not in self._application.keys:
             return _NO_FILE_SELECTED
-        pin, key = keys[self._selected]
+        pin, key = self._application.keys[self._selected]
         if pin not in self._verified:
             return _SECURITY_NOT_SATISFIED
         size = key.key_size // 8

@@ -7,6 +7,7 @@ import json
 import os
 from base64 import b64decode, b64encode
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from card.virtual.card import CardContents, Pin, VirtualCard
+from card.virtual.card import CardContents, Pin, Printed, VirtualCard
 
 
 def _text(octets: bytes) -> str:
@@ -45,40 +46,57 @@ def write_private(path: Path, content: bytes) -> None:
     beside.replace(path)
 
 
+def _pin(pin: Pin) -> list[object]:
+    return [pin.value.decode("ascii"), pin.most_tries, pin.tries_left]
+
+
+def _load_pin(kept: list[Any]) -> Pin:
+    return Pin(kept[0].encode("ascii"), *kept[1:])
+
+
 def save_card(card: VirtualCard, path: Path) -> None:
     """Write a card with its keys and the tries it has left."""
-    contents = card.contents
-    document = {
+    contents, printed = card.contents, card.contents.printed
+    certificate = contents.signature_certificate
+    document: dict[str, Any] = {
         "label": contents.label,
         "authentication_key": _key(contents.authentication_key),
         "authentication_certificate": _text(contents.authentication_certificate),
         "authentication_ca": _text(contents.authentication_ca),
         "signature_key": _key(contents.signature_key),
-        "signature_certificate": _text(contents.signature_certificate),
+        "signature_certificate": None if certificate is None else _text(certificate),
         "signature_ca": _text(contents.signature_ca),
-        "pin": [contents.pin.value.decode("ascii"), contents.pin.most_tries, contents.pin.tries_left],
-        "password": [
-            contents.password.value.decode("ascii"),
-            contents.password.most_tries,
-            contents.password.tries_left,
-        ],
+        "pin": _pin(contents.pin),
+        "password": _pin(contents.password),
     }
+    if printed is not None:
+        document["printed"] = {
+            "attributes": _text(printed.attributes),
+            "pin": _pin(printed.pin),
+            "number_b": _pin(printed.number_b),
+        }
     write_private(path, json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8"))
 
 
 def load_card(path: Path) -> VirtualCard:
     """Read a card; what its PINs go through is written back."""
     document = json.loads(path.read_bytes())
+    certificate, printed = document["signature_certificate"], document.get("printed")
     contents = CardContents(
         label=document["label"],
         authentication_key=_load_key(document["authentication_key"]),
         authentication_certificate=b64decode(document["authentication_certificate"]),
         authentication_ca=b64decode(document["authentication_ca"]),
         signature_key=_load_key(document["signature_key"]),
-        signature_certificate=b64decode(document["signature_certificate"]),
+        signature_certificate=None if certificate is None else b64decode(certificate),
         signature_ca=b64decode(document["signature_ca"]),
-        pin=Pin(document["pin"][0].encode("ascii"), *document["pin"][1:]),
-        password=Pin(document["password"][0].encode("ascii"), *document["password"][1:]),
+        pin=_load_pin(document["pin"]),
+        password=_load_pin(document["password"]),
+        printed=None
+        if printed is None
+        else Printed(
+            b64decode(printed["attributes"]), _load_pin(printed["pin"]), _load_pin(printed["number_b"])
+        ),
     )
     card = VirtualCard(contents)
     card.changed = lambda: save_card(card, path)

@@ -27,7 +27,14 @@ def printed_card(authority: TestAuthority) -> VirtualCard:
 @pytest.fixture
 def card(printed_card: VirtualCard) -> VirtualCard:
     contents = printed_card.contents
-    return VirtualCard(replace(contents, pin=deepcopy(contents.pin), password=deepcopy(contents.password)))
+    pins = {name: deepcopy(getattr(contents, name)) for name in ("pin", "password", "printed")}
+    return VirtualCard(replace(contents, **pins))
+
+
+@pytest.fixture(scope="session")
+def childs_card(authority: TestAuthority) -> VirtualCard:
+    """A card as children under fifteen have: without a signature certificate."""
+    return authority.issue_card(replace(HANAKO, birth_date=date(2016, 4, 2)), NOW, signature=False)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import socket
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,15 @@ def test_a_card_keeps_its_keys_and_its_spent_tries(card: VirtualCard, tmp_path: 
     again = load_deck(tmp_path)[card.label].contents
     assert again.pin.tries_left == 2
     assert again.authentication_certificate == card.contents.authentication_certificate
+    assert (again.signature_certificate, again.printed) == (
+        card.contents.signature_certificate,
+        card.contents.printed,
+    )
+
+
+def test_a_childs_card_and_one_without_what_is_printed_are_kept_too(
+    childs_card: VirtualCard, tmp_path: Path
+) -> None:
+    save_card(VirtualCard(replace(childs_card.contents, printed=None)), tmp_path / "child.json")
+    (kept,) = load_deck(tmp_path).values()
+    assert (kept.contents.signature_certificate, kept.contents.printed) == (None, None)

@@ -90,6 +90,27 @@ def test_selecting_the_application_again_logs_out(card: VirtualCard) -> None:
     assert card.process(SIGN) == b"\x69\x82"
 
 
+def test_a_card_tells_what_it_is_and_which_certificates_it_has(
+    card: VirtualCard, childs_card: VirtualCard
+) -> None:
+    with lay_down(card).connect() as transport, JpkiCard(transport) as jpki:
+        assert jpki.token_label() == "JPKIAPICCTOKEN2"
+        assert jpki.purposes() == set(Purpose)
+        for purpose, ca in (
+            (Purpose.AUTHENTICATION, card.contents.authentication_ca),
+            (Purpose.SIGNATURE, card.contents.signature_ca),
+        ):
+            assert jpki.ca_certificate(purpose) == ca
+    with lay_down(childs_card).connect() as transport, JpkiCard(transport) as jpki:
+        assert jpki.purposes() == {Purpose.AUTHENTICATION}
+
+
+def test_a_childs_card_says_that_it_cannot_sign_and_spends_no_try(childs_card: VirtualCard) -> None:
+    assert fault(childs_card, Purpose.SIGNATURE, PASSWORD).code == "card.no_certificate"
+    sign(childs_card, Purpose.AUTHENTICATION, PIN)
+    assert childs_card.contents.password.tries_left == 5
+
+
 class ChattyCard:
     """A real card that answers an empty VERIFY with 9000 while its PIN is verified (reference §1.2)."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from card.attributes import AttributesCard
 from card.certificates import Purpose
 from card.commands import app
 from card.container import SigningPurpose, prepare, verify_signed_by_card
@@ -94,6 +95,23 @@ def test_pyscard_signs_through_pcscd(laid: VirtualCard) -> None:
         certificate, signature = card.sign(Purpose.AUTHENTICATION, bytearray(b"1234"), b"abc")
     assert certificate == laid.contents.authentication_certificate
     assert len(signature) == 256
+
+
+def test_opensc_reads_what_is_printed_and_never_the_my_number(laid: VirtualCard) -> None:
+    """As `opensc-tool` sends what it is told: the application, its PIN, both files."""
+    verify = "00200080" + "04" + b"1234".hex()
+    told = run(
+        "opensc-tool",
+        *(part for apdu in (
+            "00A4040C0AD3921000310001010408", "00A4020C020011", verify,
+            "00A4020C020002", "00B0000000", "00A4020C020001", "00B0000000",
+        ) for part in ("-s", apdu)),
+    ).decode()  # fmt: skip
+    states = re.findall(r"SW1=0x(..), SW2=0x(..)", told)
+    assert ["".join(state) for state in states] == [*["9000"] * 6, "6982"]
+    assert "FF 20" in told
+    with PcscReader().connect() as transport, AttributesCard(transport) as card:
+        assert card.by_pin(bytearray(b"1234")).name == HANAKO.name
 
 
 def test_opensc_lists_four_certificates_and_two_pins(laid: VirtualCard) -> None:
