@@ -148,7 +148,7 @@ class _List:
         """What the list says of a certificate; only one that is revoked is worth the walk."""
         if serial not in self._serials:
             return None
-        return self.crl.get_revoked_certificate_by_serial_number(serial)
+        return next(revoked for revoked in self.crl if revoked.serial_number == serial)  # also a negative one
 
 
 def _load(der: bytes) -> _List | None:

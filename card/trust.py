@@ -58,7 +58,7 @@ class Trust:
         """Read the roots in `signature*.der` and `authentication*.der`.
 
         :param test_cards: accept the policies of test cards instead of the real ones; for the sandbox only.
-        :raises ValueError: when a purpose has no root.
+        :raises ValueError: when a purpose has no root, or one that may issue neither certificates nor lists.
         """
         anchors = {
             purpose: tuple(
@@ -69,14 +69,26 @@ class Trust:
         }
         if not all(anchors.values()):
             raise ValueError("every purpose needs a pinned root")
+        if not all(_may_issue(anchor) for pinned in anchors.values() for anchor in pinned):
+            raise ValueError("a pinned root is no authority for certificates and their lists")
         return cls(anchors, _TEST_POLICIES if test_cards else _POLICIES, revocation)
+
+
+def _may_issue(anchor: x509.Certificate) -> bool:
+    """Whether an authority may sign certificates and their lists (RFC 5280 §6.1.4 k and n, §6.3.3 f)."""
+    try:
+        usage = anchor.extensions.get_extension_for_class(x509.KeyUsage).value
+        constraints = anchor.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        return False
+    return constraints.ca and usage.key_cert_sign and usage.crl_sign
 
 
 def _issuer(
     certificate: JpkiCertificate, anchors: Iterable[x509.Certificate], now: datetime
 ) -> x509.Certificate:
     for anchor in anchors:
-        if anchor.subject.public_bytes() != certificate.issuer_der:
+        if anchor.subject.public_bytes() != certificate.issuer_der or not _may_issue(anchor):
             continue
         try:
             certificate.x509.verify_directly_issued_by(anchor)
@@ -104,6 +116,11 @@ def _check_leaf(certificate: JpkiCertificate) -> None:
     signing_key(leaf)
 
 
+def _check_validity(certificate: JpkiCertificate, now: datetime) -> None:
+    if not certificate.not_before <= now <= certificate.not_after:
+        raise CardRejected("card.certificate_expired")
+
+
 def check_path(
     certificate: JpkiCertificate, purpose: Purpose, trust: Trust, now: datetime
 ) -> x509.Certificate:
@@ -120,8 +137,7 @@ def check_path(
         raise CardRejected("card.policy")
     _check_leaf(certificate)
     issuer = _issuer(certificate, trust.anchors[purpose], now)
-    if not certificate.not_before <= now <= certificate.not_after:
-        raise CardRejected("card.certificate_expired")
+    _check_validity(certificate, now)
     return issuer
 
 

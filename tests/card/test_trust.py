@@ -52,6 +52,14 @@ def test_production_refuses_test_cards_by_their_policy(card: VirtualCard, author
     assert refusal(card.contents.signature_certificate, trust, Purpose.SIGNATURE) == "card.policy"
 
 
+def test_rfc5280_6_1_4_a_card_is_no_root(authority: TestAuthority, card: VirtualCard, tmp_path: Path) -> None:
+    """A file in the wrong folder would make everything that this card signs a certificate."""
+    for purpose in Purpose:
+        (tmp_path / f"{purpose}.der").write_bytes(card.contents.authentication_certificate)
+    with pytest.raises(ValueError, match="no authority"):
+        Trust.from_files(tmp_path, NoRevocation())
+
+
 def test_rfc5280_6_1_3_an_expired_or_future_certificate_is_refused(card: VirtualCard, trust: Trust) -> None:
     der = card.contents.authentication_certificate
     for now in (NOW + timedelta(days=5 * 365 + 1), NOW - timedelta(hours=2)):
