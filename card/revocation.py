@@ -14,6 +14,7 @@ from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from card.faults import CardRejected
 
@@ -104,22 +105,18 @@ class CrlFiles:
         current = [
             read
             for read in self._lists()
-            if read.crl.issuer == issuer.subject
-            and read.crl.next_update_utc is not None
-            and read.crl.last_update_utc <= now < read.crl.next_update_utc
-            and _covers(read.crl, certificate)
-            and read.is_signed_by(issuer)
+            if read.since <= now < read.until and read.covers(certificate) and read.is_signed_by(issuer)
         ]
         if not current:
             raise StatusUnavailable
-        newest = max(current, key=lambda read: read.crl.last_update_utc)
+        newest = max(current, key=lambda read: read.since)
         revoked = newest.find(certificate.serial_number)
         return RevocationStatus(
             RevocationState.GOOD if revoked is None else RevocationState.REVOKED,
             "crl",
             None if revoked is None else _reason(revoked),
-            newest.crl.last_update_utc,
-            newest.crl.next_update_utc,
+            newest.since,
+            newest.until,
         )
 
 
@@ -128,51 +125,64 @@ class _List:
 
     One of 100,000 costs a tenth of a second to verify and a third of that to search: more than all else that
     a login does.
+
+    :ivar since: its thisUpdate; `until`: its nextUpdate.
+    :raises ValueError: for one that never ends.
     """
 
     def __init__(self, crl: x509.CertificateRevocationList) -> None:
-        self.crl = crl
+        if crl.next_update_utc is None:
+            raise ValueError("a list without nextUpdate would count for ever")
+        self._crl, self.since, self.until = crl, crl.last_update_utc, crl.next_update_utc
         self._serials = frozenset(revoked.serial_number for revoked in crl)
-        self._signed_by: dict[x509.Certificate, bool] = {}
+        self._scope, self._is_understood = _scope_of(crl)
+        self._signed_by: dict[bytes, bool] = {}
+
+    def covers(self, certificate: x509.Certificate) -> bool:
+        """Whether it would name this certificate if it were revoked (RFC 5280 §6.3.3)."""
+        return self._is_understood and (self._scope is None or _is_in_scope(self._scope, certificate))
 
     def is_signed_by(self, issuer: x509.Certificate) -> bool:
-        """Whether an issuer's key signed it."""
-        found = self._signed_by.get(issuer)
+        """Whether it is in an issuer's name and its key signed it."""
+        which = issuer.fingerprint(SHA256())
+        found = self._signed_by.get(which)
         if found is None:
             key = issuer.public_key()
-            found = self.crl.is_signature_valid(key)  # type: ignore[arg-type] # any key of a certificate; others are refused
-            self._signed_by[issuer] = found
+            found = self._crl.issuer == issuer.subject and self._crl.is_signature_valid(key)  # type: ignore[arg-type] # any key of a certificate; others are refused
+            self._signed_by[which] = found
         return found
 
     def find(self, serial: int) -> x509.RevokedCertificate | None:
         """What the list says of a certificate; only one that is revoked is worth the walk."""
         if serial not in self._serials:
             return None
-        return next(revoked for revoked in self.crl if revoked.serial_number == serial)  # also a negative one
+        return next(
+            revoked for revoked in self._crl if revoked.serial_number == serial
+        )  # also a negative one
 
 
 def _load(der: bytes) -> _List | None:
     """Read a list whole; a broken one is none, and stops no list of another municipality."""
     try:
         crl = x509.load_der_x509_crl(der)
-        _ = crl.extensions, crl.signature_hash_algorithm, crl.next_update_utc
+        _ = crl.signature_hash_algorithm
         return _List(crl)
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm):
         return None
 
 
-def _covers(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> bool:
-    """Whether a list would name this certificate if it were revoked (RFC 5280 §5.2, §6.3.3).
+def _scope_of(crl: x509.CertificateRevocationList) -> tuple[x509.IssuingDistributionPoint | None, bool]:
+    """What a list is about, and whether we understand all that it says of that (RFC 5280 §5.2).
 
     Critical extensions that we do not understand, and delta lists, rule a list out.
     """
-    scope: x509.IssuingDistributionPoint | None = None
+    scope, is_understood = None, True
     for extension in crl.extensions:
         if isinstance(extension.value, x509.IssuingDistributionPoint):
             scope = extension.value
         elif extension.critical or isinstance(extension.value, x509.DeltaCRLIndicator):
-            return False
-    return scope is None or _is_in_scope(scope, certificate)
+            is_understood = False
+    return scope, is_understood
 
 
 def _is_in_scope(scope: x509.IssuingDistributionPoint, certificate: x509.Certificate) -> bool:
