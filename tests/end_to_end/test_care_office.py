@@ -198,8 +198,11 @@ def act_for(sato: Tour, name: str) -> Page:
     return page
 
 
-def act_in_two_tabs(sato: Tour) -> None:
-    """Neither tab files for the other's principal, also not when its form names the other's context."""
+def act_in_two_tabs(sato: Tour) -> Page:
+    """Neither tab files for the other's principal, also not when its form names the other's context.
+
+    :returns: the tab in which he acts for Hanako.
+    """
     first, second = act_for(sato, "田中\u3000花子"), act_for(sato, "鈴木\u3000一郎")
     others = first.locator("input[name=for]").input_value()
     third = sato.page.context.new_page()
@@ -216,6 +219,7 @@ def act_in_two_tabs(sato: Tour) -> None:
         expect(page.get_by_text("取りちがえ")).to_have_count(0)
     sato.page.goto(f"{sato.sandbox.portal}/developer")
     expect(sato.page.get_by_text("1370100016").first).to_be_visible()
+    return first
 
 
 def hold(admin: Tour) -> str:
@@ -289,10 +293,13 @@ def test_the_care_office(person: Callable[[], Tour]) -> None:
     enter_paper(staff, "職員一郎")
     enter_paper(second, "職員二郎")
     sato.page.goto(sato.sandbox.portal)
-    act_in_two_tabs(sato)
+    acting = act_in_two_tabs(sato)
     held = hold(second)
     trail(second)
+    acting.reload()
+    expect(acting.get_by_text("この手続きの権限が終わった")).to_be_visible()
     sato.page.goto(f"{sato.sandbox.portal}/login")
+    expect(sato.page.get_by_text("ログイン中：佐藤\u3000健さん")).to_be_visible()
     expect(sato.page.get_by_text("さんの代理")).to_have_count(0)
     lift(second, third, held)
     sato.page.goto(re.sub("/account$", "/records", sato.sandbox.account))
