@@ -16,6 +16,7 @@ _BLOCKED: Final = frozenset({0x63C0, 0x6983, 0x6984})
 _END_OF_FILE: Final = frozenset({0x6282, 0x6B00})
 _NO_SUCH_FILE: Final = 0x6A82
 _CHUNK: Final = 256
+_MOST_PARTS: Final = 16
 
 
 class Application:
@@ -50,7 +51,9 @@ class Application:
 
     def _send(self, apdu: bytes) -> tuple[int, bytes]:
         answer = self._transport.transmit(apdu)
-        while len(answer) >= 2 and answer[-2] == 0x61:  # more data waits (T=0)
+        for _ in range(_MOST_PARTS):
+            if len(answer) < 2 or answer[-2] != 0x61:  # no more data waits (T=0)
+                break
             answer = answer[:-2] + self._transport.transmit(bytes([0x00, 0xC0, 0x00, 0x00, answer[-1]]))
         if len(answer) == 2 and answer[0] == 0x6C:  # wrong Le; the card names the right one
             answer = self._transport.transmit(apdu[:-1] + answer[1:])

@@ -11,6 +11,8 @@ from card.certificates import Purpose, read_certificate
 from card.faults import Fault
 from card.jpki import JpkiCard
 from card.pages import load_catalogue
+from card.virtual.card import VirtualCard
+from card.virtual.failing import FailingCard, Failure
 
 _LOCALE: Final = "en"
 _OPENED_BY: Final = {Purpose.AUTHENTICATION: "PIN", Purpose.SIGNATURE: "signature password"}
@@ -52,6 +54,8 @@ def virtual(
     port: Annotated[int, typer.Option(help="The port of vpcd.")] = 35963,
     deck_port: Annotated[int, typer.Option(help="Port for choosing the card; 0 takes a free one.")] = 0,
     insert: Annotated[str, typer.Option(help="Label of the card to lay on the reader at once.")] = "",
+    failing: Annotated[Failure | None, typer.Option(help="What each card does wrong, once.")] = None,
+    after: Annotated[int, typer.Option(help="How many commands it answers before it fails.")] = 0,
 ) -> None:
     """Put cards of a folder on a virtual reader, until stopped."""
     from card.virtual.deck import DeckServer, LocalDeck  # noqa: PLC0415 - only this command
@@ -61,7 +65,10 @@ def virtual(
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     signal.signal(signal.SIGINT, lambda *_: stopped.set())
-    deck = LocalDeck(load_deck(folder), VpcdSlot(host, port).lay)
+    cards: dict[str, VirtualCard] = dict(load_deck(folder))
+    if failing is not None:
+        cards = {label: FailingCard.of(card, failing, after) for label, card in cards.items()}
+    deck = LocalDeck(cards, VpcdSlot(host, port).lay)
     if not deck.names():
         typer.echo(f"no cards in {folder}", err=True)
         raise typer.Exit(1)

@@ -83,7 +83,8 @@ def _root_name(purpose: Purpose) -> x509.Name:
     )
 
 
-def _key_usage(*, sign: bool, commit: bool = False, issue: bool = False) -> x509.KeyUsage:
+def key_usage(*, sign: bool, commit: bool = False, issue: bool = False) -> x509.KeyUsage:
+    """What a key may do: sign, commit to what was signed, issue certificates and their lists."""
     return x509.KeyUsage(
         digital_signature=sign,
         content_commitment=commit,
@@ -118,7 +119,7 @@ class Root:
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=3650))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(_key_usage(sign=False, issue=True), critical=True)
+            .add_extension(key_usage(sign=False, issue=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, SHA256())
         )
@@ -145,7 +146,7 @@ class Root:
             .serial_number(secrets.randbits(40) + 1)
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(days=5 * 365))
-            .add_extension(_key_usage(sign=True, commit=sign), critical=True)
+            .add_extension(key_usage(sign=True, commit=sign), critical=True)
             .add_extension(
                 x509.CertificatePolicies([x509.PolicyInformation(_POLICY[self.purpose], None)]), critical=True
             )

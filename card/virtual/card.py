@@ -29,6 +29,10 @@ def _token_info() -> bytes:
     return _TOKEN_LABEL.ljust(32) + b"JPKI".ljust(32) + b"".ljust(96)
 
 
+class Pulled(OSError):  # noqa: N818 - what happened to the card
+    """The card was taken away before it had answered."""
+
+
 @dataclass
 class Pin:
     """A PIN with its tries."""

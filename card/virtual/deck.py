@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from card.faults import Fault
 from card.jose import strict_json
 from card.transport import Transport
-from card.virtual.card import VirtualCard
+from card.virtual.card import Pulled, VirtualCard
 
 _NO_CARD: Final = "no such card"
 _DECK_ANSWERS_S: Final = 10
@@ -94,7 +94,11 @@ class _InProcessTransport:
     def transmit(self, apdu: bytes) -> bytes:
         if self._deck.card() is not self._card:
             raise Fault("card.removed")
-        return self._card.process(apdu)
+        try:
+            return self._card.process(apdu)
+        except Pulled as error:
+            self._deck.remove()
+            raise Fault("card.removed") from error
 
 
 class InProcessReader:

@@ -75,8 +75,10 @@ def _serve(connection: socket.socket, card: VirtualCard) -> None:
                 answer = _answer(card, message)
                 if answer is not None:
                     connection.sendall(struct.pack("!H", len(answer)) + answer)
-            except OSError:
+            except OSError:  # the driver hung up, or the card was pulled
                 break
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
     card.power_off()
 
 

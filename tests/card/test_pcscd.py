@@ -28,6 +28,7 @@ from card.test_authority import TestAuthority
 from card.virtual import pcscd
 from card.virtual.card import VirtualCard
 from card.virtual.deck import LocalDeck
+from card.virtual.failing import FailingCard, Failure
 from card.virtual.vpcd import VpcdSlot
 from tests.card.conftest import HANAKO
 
@@ -162,6 +163,26 @@ def test_a_card_that_another_program_holds_is_told(laid: VirtualCard) -> None:
     with PcscReader().connect(), pytest.raises(Fault) as told, PcscReader().connect():
         raise AssertionError("one card, one holder")
     assert told.value.code == "card.in_use"
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"), [(Failure.PULLED, "card.removed"), (Failure.ERROR, "card.failed")]
+)
+def test_a_card_that_fails_before_it_answered_is_told(
+    laid: VirtualCard, deck: LocalDeck, failure: Failure, code: str
+) -> None:
+    deck.remove()
+    slot = VpcdSlot()
+    slot.lay(FailingCard.of(laid, failure, 4))
+    wait_for_card()
+    with pytest.raises(Fault) as told, PcscReader().connect() as transport, JpkiCard(transport) as card:
+        card.sign(Purpose.AUTHENTICATION, bytearray(b"1234"), b"abc")
+    assert told.value.code == code
+    slot.lay(None)
+    deck.insert(deck.names()[0])
+    wait_for_card()
+    with PcscReader().connect() as transport, JpkiCard(transport) as card:
+        assert card.tries_left(Purpose.AUTHENTICATION) == 3
 
 
 def test_a_card_pulled_out_in_the_middle_is_told(laid: VirtualCard, deck: LocalDeck) -> None:

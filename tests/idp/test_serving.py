@@ -30,7 +30,7 @@ from typer.testing import CliRunner
 from assurance.database import Database
 from assurance.sealed import MasterKeys, Vault
 from card.certificates import Purpose
-from card.test_authority import TestAuthority
+from card.test_authority import TestAuthority, key_usage
 from delegation.rules import Rules
 from deploy.sandbox.pick import PickAPerson
 from idp import logs, schema
@@ -62,6 +62,8 @@ def write_roots(folder: Path) -> None:
             .serial_number(1)
             .not_valid_before(NOW)
             .not_valid_after(NOW + timedelta(days=3650))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(key_usage(sign=False, issue=True), critical=True)
             .sign(key, SHA256())
         )
         (folder / f"{purpose}.der").write_bytes(root.public_bytes(Encoding.DER))
