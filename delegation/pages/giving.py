@@ -85,7 +85,6 @@ def giving_routes(parts: Parts) -> APIRouter:
         ]
         context = {
             "base": parts.address(""),
-            "writer": typed["writer"],
             "options": options,
             "actions": actions,
             "typed": typed,

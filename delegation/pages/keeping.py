@@ -15,17 +15,12 @@ from delegation.parts import Parts
 _WRITER: Final = "form-writer"
 
 
-def writer(parts: Parts, person: PersonId) -> str:
-    """What a form carries to say whose it is; nobody's identifier can be read from it."""
-    return parts.vault.mac(parts.ward.code, _WRITER, person)
-
-
 def typed_by(
     parts: Parts, request: Request, id_: str, person: PersonId, blank: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """What this person typed, or the blank form; either says whose it is.
+    """What this person typed, or the blank form; either carries, as `writer`, the MAC of whose it is.
 
     :param id_: what it was kept by.
     """
-    mine, kept = writer(parts, person), parts.step_up.kept(request, id_)
+    mine, kept = parts.vault.mac(parts.ward.code, _WRITER, person), parts.step_up.kept(request, id_)
     return kept if kept.get("writer") == mine else {**blank, "writer": mine}
