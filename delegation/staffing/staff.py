@@ -68,14 +68,13 @@ def one_at_a_time(unit: Unit) -> None:
 def required_as(session: Session, parts: Parts, login: Login | None, wanted: Collection[Role]) -> Login:
     """The login of someone who has one of these roles.
 
-    :raises Fault: `login.needed`; to whoever is logged in without the role `request.unknown_page`: nothing
-        tells that there is such a page.
+    :raises Fault: `login.needed` to every weak login, so that a stolen mailbox does not tell who is staff;
+        `request.unknown_page` to whoever is proven and lacks the role.
     """
-    if login is None:
-        raise Fault("login.needed")
+    login = required(parts, login, PROVEN)
     if roles_now(session, parts.ward.code, login.person, parts.clock.now()).isdisjoint(wanted):
         raise Fault("request.unknown_page")
-    return required(parts, login, PROVEN)
+    return login
 
 
 def required_person(session: Session, ward: WardCode, person: str, by: PersonId) -> PersonId:
