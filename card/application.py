@@ -22,12 +22,12 @@ _MOST_PARTS: Final = 16
 class Application:
     """A card with one of its applications selected; use as a context manager, once.
 
-    :cvar name: its identifier (AID).
+    :cvar aid: its application identifier (ISO/IEC 7816-4 §12.2.3).
     :cvar lacking: the fault for a file that this card does not have.
     :raises Fault: `card.not_my_number` when there is no such application.
     """
 
-    name: ClassVar[bytes]
+    aid: ClassVar[bytes]
     lacking: ClassVar[str]
 
     def __init__(self, transport: Transport) -> None:
@@ -42,7 +42,7 @@ class Application:
             self._leave()
 
     def _open(self) -> None:
-        status, _ = self._send(b"\x00\xa4\x04\x0c" + bytes([len(self.name)]) + self.name)
+        status, _ = self._send(b"\x00\xa4\x04\x0c" + bytes([len(self.aid)]) + self.aid)
         if status != 0x9000:
             raise Fault("card.not_my_number")
 

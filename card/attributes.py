@@ -48,7 +48,7 @@ class AttributesCard(Application):
     :raises Fault: `card.not_my_number` when there is no such application.
     """
 
-    name: ClassVar[bytes] = APPLICATION
+    aid: ClassVar[bytes] = APPLICATION
     lacking: ClassVar[str] = "card.not_my_number"
 
     def _has(self, file: int) -> bool:

@@ -44,7 +44,7 @@ class JpkiCard(Application):
     :raises Fault: `card.not_my_number` when there is no such application.
     """
 
-    name: ClassVar[bytes] = APPLICATION
+    aid: ClassVar[bytes] = APPLICATION
     lacking: ClassVar[str] = "card.no_certificate"
 
     def token_label(self) -> str:

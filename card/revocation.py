@@ -126,7 +126,8 @@ class _List:
     One of 100,000 costs a tenth of a second to verify and a third of that to search: more than all else that
     a login does.
 
-    :ivar since: its thisUpdate; `until`: its nextUpdate.
+    :ivar since: its thisUpdate.
+    :ivar until: its nextUpdate.
     :raises ValueError: for one that never ends.
     """
 
