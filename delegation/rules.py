@@ -3,6 +3,7 @@
 Grants are never policy rows: pycasbin costs some 8 µs a row. The rules are few, compiled once a version, and
 each question is put to the enforcer once: what it answers cannot change while this object lives.
 Deny overrides; nothing loaded is nothing allowed; an empty question is never asked.
+One thread asks, that of the event loop: several at once make the enforcer fail while it parses its matcher.
 """
 
 from dataclasses import dataclass

@@ -264,8 +264,8 @@ def test_two_grants_never_add_up(town: Town, portal: WardSystem, decider: Callab
         token = act(town, portal, grant)["access_token"]
         for asked in ("kaigo.nintei.renew", "kaigo.card.reissue"):
             for act_ in ("view", "file"):
-                allowed = decider(question(token, asked, act_)).json()["decision"]
-                assert allowed is ((asked, act_) == (procedure, action))
+                said = decider(question(token, asked, act_)).json()
+                assert said["decision"] is ((asked, act_) == (procedure, action)), said
 
 
 def test_two_who_act_for_each_other_act_for_nobody_else(
