@@ -20,6 +20,7 @@ from card.certificates import Purpose
 from card.clock import Clock
 from card.faults import FAULTS, Fault
 from card.pages import Pages, Source
+from card.pages.catalogue import closest
 from card.pages.forms import read_body, read_posted, see_other
 from card.request import EnrolledIssuer, RequestRefused
 from card.signing import sign_on
@@ -101,7 +102,7 @@ def _pin_page(bridge: Bridge, request: Request, handle: str, session: SigningSes
     locale, asked, fault = bridge.pages.locale(request), session.request, session.fault
     context = {
         "asked": asked,
-        "issuer_name": asked.issuer_name.get(locale) or next(iter(asked.issuer_name.values())),
+        "issuer_name": asked.issuer_name[closest(locale, asked.issuer_name)],
         "handle": handle,
         "attempt": session.attempt,
         "password": asked.certificate is Purpose.SIGNATURE,

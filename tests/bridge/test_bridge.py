@@ -55,6 +55,33 @@ def test_she_reads_the_text_that_she_signs_in_its_language(person: Person) -> No
     assert "data-onward" in done.text
 
 
+@pytest.mark.parametrize(
+    ("browser", "tag", "title", "who"),
+    [
+        ("vi-VN,vi;q=0.9", "vi", "Hãy nhập mã số bí mật", "Shibuya City"),
+        ("zh-TW,zh;q=0.9", "zh-Hans", "请输入密码", "渋谷区"),
+        ("ko", "ko", "비밀번호를 입력해 주세요", "Shibuya City"),
+        ("pt-BR,en;q=0.5", "en", "Enter your PIN", "Shibuya City"),
+        ("pt-BR", "ja", "暗証番号を入力してください", "渋谷区"),
+    ],
+)
+def test_the_page_speaks_the_browser_s_language(
+    person: Person, browser: str, tag: str, title: str, who: str
+) -> None:
+    page = person.http.get("/request", params={"request": asked()}, headers={"accept-language": browser})
+    assert f'<html lang="{tag}">' in page.text
+    assert f"<h1>{title}</h1>" in page.text
+    assert who in page.text
+
+
+def test_easy_japanese_is_chosen_on_the_page(person: Person) -> None:
+    page = person.http.get("/request", params={"request": asked()})
+    link = re.search(r'href="([^"]+)" lang="ja-x-easy"', page.text)
+    assert link is not None
+    easy = person.http.get(f"/ask{unescape(link[1])}")
+    assert "<h1>暗証番号（あんしょうばんごう）を 入れて ください</h1>" in easy.text
+
+
 def test_a_request_by_form_comes_in_too(person: Person) -> None:
     page = person.http.post("/request", data={"request": asked()}, headers={"origin": "null"})
     assert "data-onward" in person.type(PinPage.read(page.text), "1234").text

@@ -10,7 +10,7 @@ import pytest
 
 from card.faults import FaultKind
 from card.pages import LOCALES, load_catalogue
-from card.pages.catalogue import read_texts
+from card.pages.catalogue import LANGUAGES, closest, languages_of, read_texts
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("card", "assurance", "delegation", "idp")
@@ -24,7 +24,10 @@ WITH_FAULTS = [package for package in LAYERS if (ROOT / package / "faults.py").e
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_language_has_every_text_with_the_same_values(package: str) -> None:
-    by_locale = {locale: read_texts(files(package).joinpath("locale"), locale) for locale in LOCALES}
+    by_locale = {
+        locale: read_texts(files(package).joinpath("locale"), locale) for locale in languages_of(package)
+    }
+    assert set(LOCALES) <= by_locale.keys()
     reference = by_locale["ja"]
     for locale, texts in by_locale.items():
         assert texts.keys() == reference.keys(), locale
@@ -61,3 +64,15 @@ def test_no_key_is_used_that_no_catalogue_has_and_none_is_left_over() -> None:
     used = {key for key in known if f'"{key}"' in text or f"'{key}'" in text}
     built = tuple(re.findall(r"""f?["'](\w+\.(?:\w+\.)*)(?:\{|["'] ?[~+])""", text))
     assert not {key for key in known - used if not key.startswith(("fault.", *built))}
+
+
+def test_the_bridge_speaks_six_languages() -> None:
+    assert list(load_catalogue(["card"]).texts) == list(LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    ("locale", "reads"), [("ja", "ja"), ("ja-x-easy", "ja"), ("zh-Hans", "ja"), ("ko", "en"), ("vi", "en")]
+)
+def test_what_is_told_in_two_languages_is_read_in_the_closer_one(locale: str, reads: str) -> None:
+    assert closest(locale, {"ja": "渋谷区", "en": "Shibuya City"}) == reads
+    assert closest(locale, {"pt": "Shibuya"}) == "pt"
