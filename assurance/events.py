@@ -64,6 +64,7 @@ class EventName(StrEnum):
     PAPER_REGISTERED = "counter:paper:registered"
     PAPER_REFUSED = "counter:paper:refused"
     CHILD_REGISTERED = "counter:child:registered"
+    ATTRIBUTES_HANDED = "counter:attributes:handed"
     LETTER_READ = "counter:letter:read"
     LETTER_PRINTED = "counter:letter:printed"
     # Tokens.

@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 from card.application import Application
 from card.certificates import read_birth_date
 from card.faults import CardRejected, Fault
+from card.transport import Reader
 
 APPLICATION: Final = bytes.fromhex("D3921000310001010408")
 ATTRIBUTES_FILE: Final = 0x0002
@@ -21,6 +22,7 @@ TEMPLATE, NAME, ADDRESS, BIRTH_DATE, SEX = 0xFF20, 0xDF22, 0xDF23, 0xDF24, 0xDF2
 """Tags of the file and of what we read in it (ISO/IEC 7816-4 §5.2)."""
 
 _OURS: Final = frozenset({ATTRIBUTES_FILE, PIN_FILE, NUMBER_B_FILE})
+_PIN_DIGITS: Final = 4
 _PIN_SHAPE: Final = re.compile(rb"[0-9]{4}\Z")
 _NUMBER_B_SHAPE: Final = re.compile(rb"[0-9]{14}\Z")
 _LARGEST: Final = 4096
@@ -88,6 +90,17 @@ class AttributesCard(Application):
             return _read_attributes(self._read_whole(_whole_size(self._read(0, _HEAD))))
         except (ValueError, KeyError, IndexError, CardRejected) as error:
             raise Fault("card.failed", status="") from error
+
+
+def read_on(reader: Reader, secret: bytearray, *, confirm_last_try: bool = False) -> PrintedAttributes:
+    """Read the card that lies there.
+
+    :param secret: four digits are the PIN, fourteen 照合番号B. The caller overwrites them afterwards.
+    :raises Fault: `card.*` of the reader and of `AttributesCard`.
+    """
+    with reader.connect() as transport, AttributesCard(transport) as card:
+        read = card.by_number_b if len(secret) > _PIN_DIGITS else card.by_pin
+        return read(secret, confirm_last_try=confirm_last_try)
 
 
 def _head(content: bytes) -> tuple[int, int, int]:

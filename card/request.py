@@ -2,13 +2,14 @@
 
 The request key is of its own, so that rotating token keys breaks no bridge. The bridge answers by a form
 POST of `state` and `container` to `response_uri`. It signs nothing that it has not read: the bytes belong to
-the request's own issuer, address and purpose, and the text it shows is the one that they hold.
+the request's own issuer, address and purpose, and the text it shows is the one that they hold. Or it reads
+what is printed on the card, for a ward system to fill a form in with; then nothing is signed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from card.certificates import Purpose
@@ -27,9 +28,10 @@ from card.jose import (
 TYP: Final = "dairi-card-request+jwt"
 AUDIENCE: Final = "dairi-bridge"
 MAX_BYTES: Final = 65536
+READING: Final = "reading"
+"""The purpose of a request that has nothing signed."""
 _REQUIRED: Final = (
-    "iss", "issuer_name", "response_uri", "cancel_uri", "purpose", "state", "protected", "payload",
-    "challenge", "iat", "jti",
+    "iss", "issuer_name", "response_uri", "cancel_uri", "purpose", "state", "iat", "jti"
 )  # fmt: skip
 
 
@@ -44,34 +46,52 @@ class RequestRefused(Fault):
         self.cancel_uri = cancel_uri
 
 
-@dataclass(frozen=True, slots=True)
-class CardRequest:
-    """A request as the provider made it or the bridge verified it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeRequest:
+    """What every request says.
 
     :param issuer_name: who asks, per locale; shown above everything else.
-    :param response_uri: where the answer is posted, equal to the `aud` of what is signed.
+    :param response_uri: where the answer is posted.
     :param cancel_uri: where the person goes who changes her mind; a page of the same origin.
-    :param to_be_signed: the bytes that the provider made, for one signature; a linking request, which takes
-        two, is not for a bridge.
-    :param text: where a person decides something, the payload's `text`, under the locale it is written in.
     """
 
     issuer: str
     issuer_name: Mapping[str, str]
     response_uri: str
     cancel_uri: str
-    purpose: SigningPurpose
     state: str
-    to_be_signed: ToBeSigned
     issued_at: datetime
     expires_at: datetime
     request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardRequest(BridgeRequest):
+    """A request for a signature, as the provider made it or the bridge verified it.
+
+    :param to_be_signed: the bytes that the provider made, for one signature; their `aud` is `response_uri`. A
+        linking request, which takes two, is not for a bridge.
+    :param text: where a person decides something, the payload's `text`, under the locale it is written in.
+    """
+
+    purpose: SigningPurpose
+    to_be_signed: ToBeSigned
     text: Mapping[str, str] | None = None
 
     @property
     def certificate(self) -> Purpose:
         """Which of the card's keys signs."""
         return self.purpose.certificates[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingRequest(BridgeRequest):
+    """A request for what is printed on the card.
+
+    :param reader_name: the ward system that gets it, per locale; the holder consents to that.
+    """
+
+    reader_name: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +103,40 @@ class EnrolledIssuer:
     request_keys: KeySet
 
 
-def sign_request(request: CardRequest, signer: Signer) -> str:
+def sign_request(request: CardRequest | ReadingRequest, signer: Signer) -> str:
     """Make the compact JWS that the browser carries to the bridge.
 
     Of `text` the locale alone travels: the words are those in the payload.
     """
-    made = request.to_be_signed
     claims: dict[str, object] = {
         "iss": request.issuer,
         "aud": AUDIENCE,
         "issuer_name": dict(request.issuer_name),
         "response_uri": request.response_uri,
         "cancel_uri": request.cancel_uri,
-        "purpose": str(request.purpose),
         "state": request.state,
-        "protected": made.protected,
-        "payload": made.payload,
-        "challenge": b64url_encode(made.digest),
         "iat": int(request.issued_at.timestamp()),
         "exp": int(request.expires_at.timestamp()),
         "jti": request.request_id,
+    }
+    if isinstance(request, ReadingRequest):
+        claims |= {"purpose": READING, "reader_name": dict(request.reader_name)}
+        return sign_compact(claims, signer, typ=TYP)
+    made = request.to_be_signed
+    claims |= {
+        "purpose": str(request.purpose),
+        "protected": made.protected,
+        "payload": made.payload,
+        "challenge": b64url_encode(made.digest),
     }
     if request.text is not None:
         claims["locale"] = next(iter(request.text))
     return sign_compact(claims, signer, typ=TYP)
 
 
-def read_request(jws: str, enrolled: Mapping[str, EnrolledIssuer], now: datetime) -> CardRequest:
+def read_request(
+    jws: str, enrolled: Mapping[str, EnrolledIssuer], now: datetime
+) -> CardRequest | ReadingRequest:
     """Verify a request at the bridge.
 
     :raises RequestRefused: `bridge.unknown_issuer`, `bridge.request_invalid`, `bridge.expired`,
@@ -164,26 +191,33 @@ def _way_back(claims: Mapping[str, object], issuer: EnrolledIssuer) -> str | Non
     return uri if (asked.scheme, asked.netloc) == (pinned.scheme, pinned.netloc) else None
 
 
-def _read(claims: Mapping[str, object], issuer: EnrolledIssuer, now: datetime) -> CardRequest:
+def _read(
+    claims: Mapping[str, object], issuer: EnrolledIssuer, now: datetime
+) -> CardRequest | ReadingRequest:
     if claims["response_uri"] != issuer.response_uri:
         raise Fault("bridge.response_uri")
+    if claims["purpose"] == READING:
+        return ReadingRequest(reader_name=_names(claims.get("reader_name")), **_said(claims, issuer, now))
     purpose, made = _purpose(claims), ToBeSigned(_text(claims, "protected"), _text(claims, "payload"))
     shown = _check_bytes(made, purpose, issuer)
-    if claims["challenge"] != b64url_encode(made.digest):
+    if claims.get("challenge") != b64url_encode(made.digest):
         raise Fault("bridge.request_invalid")
-    return CardRequest(
-        issuer=issuer.issuer,
-        issuer_name=_names(claims["issuer_name"]),
-        response_uri=issuer.response_uri,
-        cancel_uri=_text(claims, "cancel_uri"),
-        purpose=purpose,
-        state=_text(claims, "state"),
-        to_be_signed=made,
-        issued_at=_moment(claims["iat"], now),
-        expires_at=_moment(claims["exp"], now),
-        request_id=_text(claims, "jti"),
-        text=None if shown is None else {_text(claims, "locale"): shown},
-    )
+    text = None if shown is None else {_text(claims, "locale"): shown}
+    return CardRequest(purpose=purpose, to_be_signed=made, text=text, **_said(claims, issuer, now))
+
+
+def _said(claims: Mapping[str, object], issuer: EnrolledIssuer, now: datetime) -> dict[str, Any]:
+    """What every request says, by the names of `BridgeRequest`."""
+    return {
+        "issuer": issuer.issuer,
+        "issuer_name": _names(claims["issuer_name"]),
+        "response_uri": issuer.response_uri,
+        "cancel_uri": _text(claims, "cancel_uri"),
+        "state": _text(claims, "state"),
+        "issued_at": _moment(claims["iat"], now),
+        "expires_at": _moment(claims["exp"], now),
+        "request_id": _text(claims, "jti"),
+    }
 
 
 def _purpose(claims: Mapping[str, object]) -> SigningPurpose:

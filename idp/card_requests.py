@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -22,7 +22,8 @@ from assurance.wards import ward_name
 from card.container import CardEvidence, SigningPurpose, ToBeSigned, prepare, verify_signed_by_card
 from card.faults import CardRejected, Fault
 from card.jose import Flattened
-from card.request import CardRequest, sign_request
+from card.printed import read_printed
+from card.request import READING, CardRequest, ReadingRequest, sign_request
 from card.revocation import StatusUnavailable
 from idp import answers, interactions
 from idp.answers import Brought
@@ -32,6 +33,7 @@ from idp.keys import KeyPurpose
 from idp.services import Services
 
 _CHALLENGE: Final = "card"
+_READING_LASTS: Final = timedelta(minutes=5)
 
 
 def answer_uri(services: Services) -> str:
@@ -67,35 +69,58 @@ def ask(
         template=template,
         content=content,
     )
+    asked = {"purpose": str(purpose), "protected": made.protected, "payload": made.payload}
+    said = _said(unit, services, interaction, purpose.lifetime, asked, cancel_to)
+    request = CardRequest(
+        purpose=purpose, to_be_signed=made, text=None if text is None else {locale: text}, **said
+    )
+    return sign_request(request, services.keys.signer(KeyPurpose.REQUEST))
+
+
+def ask_to_read(
+    unit: Unit, services: Services, interaction: str, reader_name: Mapping[str, str], *, cancel_to: str
+) -> str:
+    """Ask for what is printed on a card, for a ward system.
+
+    :returns: the request JWS.
+    """
+    said = _said(unit, services, interaction, _READING_LASTS, {"purpose": READING}, cancel_to)
+    request = ReadingRequest(reader_name=reader_name, **said)
+    return sign_request(request, services.keys.signer(KeyPurpose.REQUEST))
+
+
+def _said(
+    unit: Unit,
+    services: Services,
+    interaction: str,
+    lasts: timedelta,
+    asked: Mapping[str, str],
+    cancel_to: str,
+) -> dict[str, Any]:
+    """What every request to a bridge says, by the names of `BridgeRequest`; its `state` is a new challenge.
+
+    :param asked: what its answer is compared with.
+    """
+    now = services.clock.now()
     challenge = challenges.issue(
         unit,
         services.vault,
         _CHALLENGE,
         browser="",  # the bridge's answer reads no cookie; its handle and the interaction's cookie bind it
         now=now,
-        expires_at=now + purpose.lifetime,
-        data={
-            "interaction": interaction,
-            "purpose": str(purpose),
-            "until": (now + purpose.lifetime).isoformat(),
-            "protected": made.protected,
-            "payload": made.payload,
-        },
+        expires_at=now + lasts,
+        data={"interaction": interaction, "until": (now + lasts).isoformat(), **asked},
     )
-    request = CardRequest(
-        issuer=services.ward.issuer,
-        issuer_name={locale: ward_name(unit.ward, locale) for locale in ("ja", "en")},
-        response_uri=answer_uri(services),
-        cancel_uri=services.ward.origin + cancel_to,
-        purpose=purpose,
-        state=challenge.id,
-        to_be_signed=made,
-        issued_at=now,
-        expires_at=now + purpose.lifetime,
-        request_id=new_id(),
-        text=None if text is None else {locale: text},
-    )
-    return sign_request(request, services.keys.signer(KeyPurpose.REQUEST))
+    return {
+        "issuer": services.ward.issuer,
+        "issuer_name": {locale: ward_name(unit.ward, locale) for locale in ("ja", "en")},
+        "response_uri": answer_uri(services),
+        "cancel_uri": services.ward.origin + cancel_to,
+        "state": challenge.id,
+        "issued_at": now,
+        "expires_at": now + lasts,
+        "request_id": new_id(),
+    }
 
 
 def receive(unit: Unit, services: Services, state: str, container: str) -> tuple[str, Cookie]:
@@ -104,16 +129,18 @@ def receive(unit: Unit, services: Services, state: str, container: str) -> tuple
     :returns: the interaction's id and the cookie with the answer's one-time handle.
     :raises Fault: `challenge.*` or `card.malformed`.
     """
-    asked = challenges.take(
-        unit, services.vault, state, _CHALLENGE, browser="", now=services.clock.now()
-    ).data
+    asked = dict(
+        challenges.take(unit, services.vault, state, _CHALLENGE, browser="", now=services.clock.now()).data
+    )
     try:
-        Flattened.parse(container)
-    except (CardRejected, ValueError) as error:
+        if asked["purpose"] == READING:
+            read_printed(container)
+        else:
+            Flattened.parse(container)
+    except (Fault, ValueError) as error:
         raise unit.costly(Fault("card.malformed")) from error
-    kept = {name: str(asked[name]) for name in ("purpose", "until", "protected", "payload")}
-    id_ = str(asked["interaction"])
-    return id_, answers.keep(unit, services, id_, kept | {"container": container})
+    id_ = str(asked.pop("interaction"))
+    return id_, answers.keep(unit, services, id_, asked | {"container": container})
 
 
 def _judge(services: Services, brought: Brought) -> CardEvidence | CardRejected:

@@ -33,6 +33,7 @@ class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
     :param sector: the one in which it knows people, as client, audience and caller.
     :param audience: `aud` of access tokens made for it.
     :param procedures: what it may ask about, and what tokens for it may name.
+    :param reads_cards: its staff may hand it what is printed on a card at the counter.
     :param secret_hash: as `hashed` makes it.
     :param previous_until: until then also what the last rotation replaced is its own.
     """
@@ -47,6 +48,7 @@ class Client(ClientMixin):  # type: ignore[misc] # Authlib ships no types
     scopes: frozenset[str]
     procedures: frozenset[str]
     delegation_aware: bool
+    reads_cards: bool = False
     jwks: Mapping[str, Any] | None = None
     secret_hash: str | None = None
     previous_jwks: Mapping[str, Any] | None = None
@@ -138,6 +140,7 @@ def _read(row: "sa.Row[Any]") -> Client:
         scopes=frozenset(json.loads(row.scopes)),
         procedures=frozenset(json.loads(row.procedures)),
         delegation_aware=row.delegation_aware,
+        reads_cards=row.reads_cards,
         jwks=_jwks(row.jwks),
         secret_hash=row.secret_hash,
         previous_jwks=_jwks(row.previous_jwks),

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from assurance.levels import AAL, IAL, Level
-from delegation.client import DETAILS_TYPE
+from delegation.client import DETAILS_TYPE, PRINTED_TYPE
 from delegation.evaluation import metadata as decision_metadata
 from idp.clients import ASSERTION_ALGS
 from idp.keys import KeyPurpose
@@ -52,7 +52,7 @@ def metadata(services: Services) -> dict[str, object]:
             "auth_time",
         ],
         "authorization_response_iss_parameter_supported": True,
-        "authorization_details_types_supported": [DETAILS_TYPE],
+        "authorization_details_types_supported": [DETAILS_TYPE, PRINTED_TYPE],
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

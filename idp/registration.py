@@ -171,6 +171,7 @@ def _values(client: Client) -> dict[str, Any]:
         "scopes": json.dumps(sorted(client.scopes)),
         "procedures": json.dumps(sorted(client.procedures)),
         "delegation_aware": client.delegation_aware,
+        "reads_cards": client.reads_cards,
     }
 
 

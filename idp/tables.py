@@ -87,6 +87,7 @@ class OAuthClientRow(SQLModel, table=True):
     :param redirect_uris: JSON list, as `post_logout_redirect_uris`, `scopes` and `procedures`.
     :param secret_hash: SHA-256 of a random secret, for `client_secret_basic`.
     :param jwks: JSON of the client's public keys, for `private_key_jwt`.
+    :param reads_cards: staff who use it may hand it what is printed on a card at the counter.
     :param previous_until: how long what the last rotation replaced goes on working.
     :param disabled_at: since when it is nobody, and what hangs from it nothing.
     """
@@ -107,6 +108,7 @@ class OAuthClientRow(SQLModel, table=True):
     scopes: str
     procedures: str
     delegation_aware: bool
+    reads_cards: bool = False
     created_at: datetime = time_column()
     previous_secret_hash: str | None = None
     previous_jwks: str | None = None
@@ -155,7 +157,10 @@ class AuthorizationRow(SQLModel, table=True):
 
 
 class CodeRow(SQLModel, table=True):
-    """An authorization code, by hash (RFC 6749 §4.1.2)."""
+    """An authorization code, by hash (RFC 6749 §4.1.2).
+
+    :param printed: what is printed on a card, sealed, until the code is redeemed.
+    """
 
     __tablename__ = "authorization_code"
     __table_args__ = (
@@ -169,6 +174,7 @@ class CodeRow(SQLModel, table=True):
     authorization: str
     redirect_uri: str
     code_challenge: str
+    printed: bytes | None = None
     expires_at: datetime = time_column()
     used_by: str | None = None
 

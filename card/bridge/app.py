@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from card.attributes import read_on
 from card.bridge.form import SigningForm, read_form
 from card.bridge.gate import ENTRY, STATIC, Gate
 from card.bridge.sessions import SigningSession, SigningSessions
@@ -22,7 +23,8 @@ from card.faults import FAULTS, Fault
 from card.pages import Pages, Source
 from card.pages.catalogue import closest
 from card.pages.forms import read_body, read_posted, see_other
-from card.request import EnrolledIssuer, RequestRefused
+from card.printed import write_printed
+from card.request import CardRequest, EnrolledIssuer, ReadingRequest, RequestRefused
 from card.signing import sign_on
 from card.transport import Reader
 from card.virtual.deck import Deck
@@ -52,7 +54,7 @@ class Bridge:
         self.sessions = SigningSessions(self.enrolled, self.clock)
 
     def attempt(self, form: SigningForm) -> None:
-        """Let the card sign, once for each page; a second click waits here for what the first one brings.
+        """Ask the card, once for each page; a second click waits here for what the first one brings.
 
         :raises RequestRefused: as `SigningSessions.get`; what the card says stays with the session.
         """
@@ -60,17 +62,19 @@ class Bridge:
             session = self.sessions.get(form.session)
             if not session.spend(form.attempt):
                 return
-            asked = session.request
             try:
-                session.answer = sign_on(
-                    self.reader,
-                    asked.to_be_signed,
-                    asked.certificate,
-                    form.pin,
-                    confirm_last_try=form.confirm,
-                )
+                session.answer = self._ask_card(session.request, form)
             except Fault as fault:
                 session.fault = fault
+
+    def _ask_card(self, asked: CardRequest | ReadingRequest, form: SigningForm) -> str:
+        """What the card signs or tells, as it goes to the provider."""
+        if isinstance(asked, ReadingRequest):
+            return write_printed(read_on(self.reader, form.pin, confirm_last_try=form.confirm))
+        signed = sign_on(
+            self.reader, asked.to_be_signed, asked.certificate, form.pin, confirm_last_try=form.confirm
+        )
+        return signed.to_json()
 
     def choose(self, name: str) -> None:
         """Lay a virtual card on the reader.
@@ -102,16 +106,27 @@ def _pin_page(bridge: Bridge, request: Request, handle: str, session: SigningSes
     locale, asked, fault = bridge.pages.locale(request), session.request, session.fault
     context = {
         "asked": asked,
-        "issuer_name": asked.issuer_name[closest(locale, asked.issuer_name)],
+        "issuer_name": _told(asked.issuer_name, locale),
         "handle": handle,
         "attempt": session.attempt,
-        "password": asked.certificate is Purpose.SIGNATURE,
+        **_what(asked, locale),
         "error": None if fault is None else bridge.pages.fault_texts(locale, fault),
         "confirm": fault is not None and fault.code in _LAST_TRY,
         **bridge.cards(),
     }
     status = 200 if fault is None else FAULTS[fault.code].status
     return bridge.pages.render(request, "bridge/pin.html", context, status=status)
+
+
+def _told(names: Mapping[str, str], locale: str) -> str:
+    return names[closest(locale, names)]
+
+
+def _what(asked: CardRequest | ReadingRequest, locale: str) -> Mapping[str, object]:
+    """What the page asks for: a PIN, a password, or what opens what is printed, for whom."""
+    if isinstance(asked, ReadingRequest):
+        return {"password": False, "text": None, "reader": _told(asked.reader_name, locale)}
+    return {"password": asked.certificate is Purpose.SIGNATURE, "text": asked.text, "reader": None}
 
 
 def create_bridge(bridge: Bridge) -> Starlette:
@@ -129,7 +144,7 @@ def create_bridge(bridge: Bridge) -> Starlette:
         session = bridge.sessions.get(handle)
         if session.answer is None:
             return _pin_page(bridge, request, handle, session)
-        context = {"asked": session.request, "container": session.answer.to_json()}
+        context = {"asked": session.request, "container": session.answer}
         return bridge.pages.render(request, "bridge/onward.html", context, leads_out=True)
 
     async def sign(request: Request) -> Response:

@@ -9,8 +9,7 @@ from typing import Final
 
 from card.clock import Clock
 from card.faults import Fault
-from card.jose import Flattened
-from card.request import CardRequest, EnrolledIssuer, RequestRefused, read_request
+from card.request import CardRequest, EnrolledIssuer, ReadingRequest, RequestRefused, read_request
 
 _MOST: Final = 64
 _REMEMBERED: Final = timedelta(hours=1)
@@ -27,13 +26,13 @@ class SigningSession:
 
     :param attempt: names the PIN page that may be posted next.
     :param fault: why the last attempt failed.
-    :param answer: what the card signed; it ends the session.
+    :param answer: the container with what the card signed or told; it ends the session.
     """
 
-    request: CardRequest
+    request: CardRequest | ReadingRequest
     attempt: str = field(default_factory=_new_handle)
     fault: Fault | None = None
-    answer: Flattened | None = None
+    answer: str | None = None
 
     def spend(self, attempt: str) -> bool:
         """Use a PIN page up, before the card is touched: a double click or a reload costs no try."""

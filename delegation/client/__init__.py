@@ -21,20 +21,25 @@ from delegation.client.access import (
     read_access,
     require_context,
 )
+from delegation.client.printed import PRINTED_TYPE, Printed, asking_for_printed, read_printed
 from delegation.client.provider import DecisionUnavailable
 from delegation.client.system import Decision, Renewed, WardSystem
 
 __all__ = [
     "DELEGATED_PREFIX",
     "DETAILS_TYPE",
+    "PRINTED_TYPE",
     "Access",
     "Decision",
     "DecisionUnavailable",
     "NotForThis",
+    "Printed",
     "Renewed",
     "TokenRefused",
     "WardSystem",
+    "asking_for_printed",
     "principal_name",
     "read_access",
+    "read_printed",
     "require_context",
 ]

@@ -133,6 +133,7 @@ def _register_portal(services: Services, layout: Layout) -> None:
         scopes=frozenset({"openid", "profile", "kaigo", DECIDE}),
         procedures=frozenset({"kaigo.nintei.renew", "kaigo.card.reissue", "kaigo.plan.notify"}),
         delegation_aware=True,
+        reads_cards=True,
         jwks={"keys": [signer.public_jwk()]},
     )
     with services.database.writing(services.ward.code) as unit:

@@ -11,6 +11,7 @@ from assurance.events import Event, EventName
 from assurance.handles import hashed
 from assurance.login import Login
 from assurance.person import PersonId, new_id
+from card.attributes import PrintedAttributes
 from card.faults import Fault
 from delegation.tables import GrantRow
 from idp.authorization.answer import respond
@@ -19,6 +20,7 @@ from idp.clients import load_client
 from idp.services import Services
 from idp.subjects import sub_for
 from idp.tables import AuthorizationRow, CodeRow
+from idp.token.printed import seal_printed
 
 _CODE_LIFETIME: Final = timedelta(seconds=60)
 
@@ -29,8 +31,12 @@ def issue_code(
     login: Login,
     asked: AuthorizationRequest,
     grant: GrantRow | None = None,
+    printed: PrintedAttributes | None = None,
 ) -> Response:
-    """Write what the person allowed, and for whom, and hand out its code."""
+    """Write what the person allowed, and for whom, and hand out its code.
+
+    :param printed: of a card at the counter, for whoever redeems the code.
+    """
     client = load_client(unit.session, unit.ward, asked.client_id)
     if client is None:
         raise Fault("authorize.client")
@@ -60,6 +66,7 @@ def issue_code(
             authorization=id_,
             redirect_uri=asked.redirect_uri,
             code_challenge=asked.code_challenge,
+            printed=None if printed is None else seal_printed(services, printed, hashed(code)),
             expires_at=now + _CODE_LIFETIME,
         )
     )
@@ -67,4 +74,7 @@ def issue_code(
     if grant is not None:
         seen[PersonId(grant.principal)] = {"client": client.client_id, "grant": grant.id}
     unit.record(Event(EventName.AUTHORIZATION_GRANTED, unit.ward, now, seen))
+    if printed is not None:
+        handed = {login.person: {"client": client.client_id}}
+        unit.record(Event(EventName.ATTRIBUTES_HANDED, unit.ward, now, handed))
     return respond(services, asked.redirect_uri, asked.state, code=code)

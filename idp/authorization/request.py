@@ -14,7 +14,7 @@ from assurance.levels import AAL, ACTING, IAL, Level, Requirement
 from assurance.person import PersonId
 from card.faults import Fault
 from card.pages.forms import read_body
-from delegation.client import DELEGATED_PREFIX, DETAILS_TYPE
+from delegation.client import DELEGATED_PREFIX, DETAILS_TYPE, PRINTED_TYPE
 from idp.clients import Client
 from idp.token.mint import delegated_scope
 
@@ -42,6 +42,7 @@ class AuthorizationRequest:
     :param aal: the strongest authentication asked for by `acr_values`.
     :param max_age: seconds, None without limit.
     :param acting: `self`, a grant's handle, or None where the picker decides.
+    :param printed: it asks for what is printed on a card that lies at the counter.
     :param person: who must answer, where `id_token_hint` says so.
     """
 
@@ -55,6 +56,7 @@ class AuthorizationRequest:
     max_age: int | None
     aal: AAL
     acting: str | None
+    printed: bool = False
     person: PersonId | None = None
 
     @property
@@ -65,7 +67,7 @@ class AuthorizationRequest:
     @property
     def requirement(self) -> Requirement:
         """How sure we must be of the person."""
-        acting = ACTING if self.names_grant else Level(IAL.NONE, AAL.CONTACT)
+        acting = ACTING if self.names_grant or self.printed else Level(IAL.NONE, AAL.CONTACT)
         return Requirement(Level(acting.ial, max(self.aal, acting.aal)))
 
     @property
@@ -100,6 +102,7 @@ class AuthorizationRequest:
             "max_age": self.max_age,
             "aal": int(self.aal),
             "acting": self.acting,
+            "printed": self.printed,
             "person": self.person,
         }
 
@@ -160,9 +163,12 @@ def parse(parameters: Mapping[str, str], client: Client) -> AuthorizationRequest
     challenge = parameters.get("code_challenge", "")
     if parameters.get("code_challenge_method") != "S256" or _CHALLENGE.match(challenge) is None:
         raise Refused("invalid_request", "PKCE with S256 is required (RFC 7636)")
-    acting = _acting(parameters.get("authorization_details"))
+    detail = _detail(parameters.get("authorization_details"))
+    acting, printed = _acting(detail), detail.get("type") == PRINTED_TYPE
     if acting not in {None, SELF} and not client.delegation_aware:
         raise Refused("invalid_authorization_details", "this client is not registered for acting")
+    if printed and not client.reads_cards:
+        raise Refused("invalid_authorization_details", "this client is not registered for reading cards")
     return AuthorizationRequest(
         client_id=client.client_id,
         redirect_uri=parameters["redirect_uri"],
@@ -174,6 +180,7 @@ def parse(parameters: Mapping[str, str], client: Client) -> AuthorizationRequest
         max_age=_max_age(parameters.get("max_age")),
         aal=_aal(parameters.get("acr_values", "")),
         acting=acting,
+        printed=printed,
     )
 
 
@@ -213,19 +220,28 @@ def _aal(text: str) -> AAL:
     return max((level.aal for level in levels), default=AAL.CONTACT)
 
 
-def _acting(text: str | None) -> str | None:
-    """RFC 9396 §2: one detail of our type, naming a grant by its handle, or the person themselves."""
+def _detail(text: str | None) -> Mapping[str, object]:
+    """The one detail of a request, of a type of ours (RFC 9396 §2); an empty one where there is none."""
     if text is None:
-        return None
+        return {}
     try:
         details = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Refused("invalid_authorization_details", "no JSON") from error
     if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
         raise Refused("invalid_authorization_details", "one object in a list")
-    detail = details[0]
-    if detail.get("type") != DETAILS_TYPE or detail.keys() - {"type", "grant", "principal"}:
-        raise Refused("invalid_authorization_details", f"the type is {DETAILS_TYPE}")
+    detail: dict[str, object] = details[0]
+    members = {DETAILS_TYPE: {"type", "grant", "principal"}, PRINTED_TYPE: {"type"}}
+    kind = detail.get("type")
+    if not isinstance(kind, str) or kind not in members or detail.keys() - members[kind]:
+        raise Refused("invalid_authorization_details", f"the types are {' and '.join(members)}")
+    return detail
+
+
+def _acting(detail: Mapping[str, object]) -> str | None:
+    """For whom the person is to act: a grant by its handle, or the person themselves."""
+    if detail.get("type") != DETAILS_TYPE:
+        return SELF if detail else None
     if detail.get("principal") == "self" and "grant" not in detail:
         return SELF
     grant = detail.get("grant")

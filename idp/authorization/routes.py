@@ -15,7 +15,7 @@ from assurance.person import PersonId
 from card.faults import Fault
 from card.pages.forms import see_other
 from idp import interactions, sessions
-from idp.authorization import acting
+from idp.authorization import acting, reading
 from idp.authorization.answer import respond, response_uri
 from idp.authorization.code import issue_code
 from idp.authorization.hint import hinted_person, read_hint
@@ -58,8 +58,8 @@ def _silent(unit: Unit, services: Services, login: Login | None, asked: Authoriz
     """Answer without a page (`prompt=none`); who would have to be asked is not met."""
     if login is None:
         raise Refused("login_required", "the person has to log in")
-    if asked.names_grant:
-        raise Refused("interaction_required", "the person has to say for whom they act")
+    if asked.names_grant or asked.printed:
+        raise Refused("interaction_required", "the person has to be asked")
     return issue_code(unit, services, login, asked)
 
 
@@ -126,7 +126,7 @@ def authorization_routes(services: Services) -> APIRouter:
 
 def resume_routes(services: Services) -> APIRouter:
     """Where the login pages lead back to."""
-    router = APIRouter()
+    router = reading.reading_routes(services)
 
     @router.get("/authorize/resume")
     def resume(request: Request, i: str = "") -> Response:
@@ -136,6 +136,8 @@ def resume_routes(services: Services) -> APIRouter:
             if login is None or not interaction.needed.is_met_by(login, services.clock.now()):
                 return see_other(services.address(f"/login?i={i}"))
             asked = AuthorizationRequest.from_payload(interaction.payload)
+            if asked.printed and _is_meant(login, asked):
+                return reading.go_on(unit, services, request, interaction, login, asked)
             if _is_meant(login, asked):
                 response = acting.go_on(unit, services, request, i, login, asked)
             else:
@@ -152,7 +154,7 @@ def resume_routes(services: Services) -> APIRouter:
             login = sessions.current(unit.session, services, request)
             asked = AuthorizationRequest.from_payload(interaction.payload)
             met = interaction.needed.is_met_by(login, services.clock.now())
-            if login is None or not (met and _is_meant(login, asked)):
+            if login is None or asked.printed or not (met and _is_meant(login, asked)):
                 return see_other(services.address(f"/login?i={i}"))
             grant = acting.chosen(unit, services, login, asked, form.one("acting"))
             response = issue_code(unit, services, login, asked, grant)

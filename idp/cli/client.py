@@ -95,6 +95,9 @@ def add(
     delegation_aware: Annotated[
         bool, typer.Option("--delegation-aware", help="It tells principal and actor of a token apart.")
     ] = False,
+    reads_cards: Annotated[
+        bool, typer.Option("--reads-cards", help="Its staff may hand it what is printed on a card.")
+    ] = False,
     join_sector: Annotated[
         bool, typer.Option("--join-sector", help="Another system of this sector may know people as one.")
     ] = False,
@@ -115,6 +118,7 @@ def add(
         scopes=frozenset(scope),
         procedures=frozenset(procedure or ()),
         delegation_aware=delegation_aware,
+        reads_cards=reads_cards,
         jwks=document,
         secret_hash=None if made is None else hashed(made),
     )

@@ -9,7 +9,9 @@ from assurance.database import Unit
 from assurance.events import EventName
 from card.container import CardEvidence, SigningPurpose
 from card.pages.forms import see_other
+from card.request import READING
 from idp import answers, card_requests, interactions
+from idp.authorization import reading
 from idp.delegating import SIGN
 from idp.interactions import LOGINS
 from idp.login.flow import Form, complete
@@ -36,6 +38,8 @@ def card_routes(services: Services) -> APIRouter:
         brought = answers.brought(services, request, i)
         if brought.interaction.kind == SIGN:
             return signed(services, request, brought)
+        if brought.answer["purpose"] == READING:
+            return reading.take_in(services, brought)
 
         def log_in(unit: Unit, evidence: CardEvidence) -> Response:
             login = card_login.log_in(unit.session, services.vault, ward.code, evidence)

@@ -55,6 +55,7 @@ class Redeemable:
     :param key: its hash, which it is claimed by.
     :param used: somebody redeemed it already.
     :param redirect_uri: of a code alone, as `code_challenge`.
+    :param printed: what a code hands over of a card, sealed.
     :param subs: by sector and person.
     """
 
@@ -65,6 +66,7 @@ class Redeemable:
     used: bool
     redirect_uri: str
     code_challenge: str
+    printed: bytes | None
     standing: Standing
     subs: Mapping[tuple[str, PersonId], str]
 
@@ -144,6 +146,7 @@ class _Redeemables:
                     used=row.used_by is not None,
                     redirect_uri=row.redirect_uri if is_code else "",
                     code_challenge=row.code_challenge if is_code else "",
+                    printed=row.printed if is_code else None,
                     standing=standing,
                     subs=subs,
                 )

@@ -25,6 +25,11 @@ _END: Final = (
     )
     .values(ended_at=sa.bindparam("now"))
 )
+_FORGET: Final = (
+    sa.update(CODE)
+    .where(CODE.c.ward == sa.bindparam("in_ward"), CODE.c.code == sa.bindparam("redeemed"))
+    .values(printed=None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,10 @@ class Plan:
         standing = redeemable.standing
         self._if_lost.append(self._ending(standing))
         self._events_if_lost.append(Event(if_lost, self._ward, self._now, {standing.person: {}}))
+
+    def forget_printed(self, redeemed: Redeemable) -> None:
+        """What a code handed over of a card is told once, and kept no longer."""
+        self._changes.append(Change(_FORGET, {"in_ward": self._ward, "redeemed": redeemed.key}))
 
     def end(self, standing: Standing, why: EventName) -> None:
         """End an authorization, and with it everything that hangs from it."""

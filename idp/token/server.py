@@ -28,6 +28,7 @@ from idp.token.client_authentication import METHODS, verify_assertion
 from idp.token.lookups import REFRESH_TOKEN, Kind, Redeemable
 from idp.token.plan import Loaded, Plan
 from idp.token.presented import may_act
+from idp.token.printed import open_printed
 
 _REFRESH_LIFETIME: Final = timedelta(hours=8)
 
@@ -219,6 +220,9 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # Authlib ships no
             return {"access_token": mint.client_token(self._services, client, scope or "")} | token
         token |= self._about(client, user, scope or user.get_scope())
         redeemed, services = user.found, self._services
+        if redeemed.printed is not None:
+            token["authorization_details"] = [open_printed(services, redeemed.printed, redeemed.key)]
+            self.plan.forget_printed(redeemed)
         if grant_type == "authorization_code":
             token["id_token"] = mint.id_token(services, client, redeemed, user.login, self._loaded.known)
         if include_refresh_token:

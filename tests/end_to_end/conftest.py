@@ -154,21 +154,22 @@ def findings(page: Page, picture: Path | None = None) -> list[Any]:
 
 
 class Tour:
-    """A person at a browser; every page they see is checked in both languages, and kept as a picture."""
+    """A person at a browser; every page they see is checked in its languages, and kept as a picture."""
 
     def __init__(self, page: Page, sandbox: Sandbox, pictures: Path) -> None:
         self.page, self.sandbox, self._pictures = page, sandbox, pictures
 
     def look(self, name: str) -> None:
-        """Judge and keep a page; one with an address of its own in the other language too."""
+        """Judge and keep a page; one with an address of its own in its other languages too."""
         self._judge(name)
-        if self.page.locator("ul.languages").count():
-            here = self.page.url
-            self.follow("English")
-            self.page.locator("html[lang=en]").wait_for(state="attached")
-            self._judge(f"{name}-en")
-            self.follow("日本語")
-            self.page.locator("html[lang=ja]").wait_for(state="attached")
+        here, others = self.page.url, self.page.locator("ul.languages a:not([lang=ja])")
+        tags = [others.nth(n).get_attribute("lang") for n in range(others.count())]
+        for tag in [*tags, "ja"] if tags else []:
+            self.page.locator(f"ul.languages a[lang={tag}]").click()
+            self.page.locator(f"html[lang={tag}]").wait_for(state="attached")
+            if tag != "ja":
+                self._judge(f"{name}-{tag}")
+        if tags:
             self.page.goto(here)
 
     def _judge(self, name: str) -> None:

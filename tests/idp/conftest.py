@@ -130,7 +130,7 @@ def browser(app: Any, services: Services) -> Iterator[TestClient]:
 
 @pytest.fixture
 def new_system(app: Any, services: Services) -> Callable[..., WardSystem]:
-    def make(client_id: str, *, delegation_aware: bool = True) -> WardSystem:
+    def make(client_id: str, *, delegation_aware: bool = True, reads_cards: bool = False) -> WardSystem:
         signer = SoftwareSigner.generate()
         client = Client(
             client_id=client_id,
@@ -143,6 +143,7 @@ def new_system(app: Any, services: Services) -> Callable[..., WardSystem]:
             scopes=frozenset({"openid", "profile", "email", "kaigo", "decide"}),
             procedures=frozenset({"kaigo.nintei.renew", "kaigo.plan.notify", "kaigo.card.reissue"}),
             delegation_aware=delegation_aware,
+            reads_cards=reads_cards,
             jwks={"keys": [signer.public_jwk()]},
         )
         with services.database.writing(services.ward.code) as unit:

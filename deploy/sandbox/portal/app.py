@@ -14,9 +14,10 @@ from starlette.routing import Mount, Route
 from card.faults import Fault
 from card.pages import Pages
 from delegation.client import DecisionUnavailable, NotForThis, TokenRefused
+from deploy.sandbox.portal.counter import Counter
 from deploy.sandbox.portal.developer import Developer
 from deploy.sandbox.portal.filing import Filing
-from deploy.sandbox.portal.login import Login, WardLogin
+from deploy.sandbox.portal.login import COUNTER, Login, WardLogin
 from deploy.sandbox.portal.portal import Portal
 
 
@@ -27,7 +28,7 @@ def create_portal(portal: Portal, ward: WardLogin, secret: str) -> Starlette:
     :param secret: signs the cookie, which holds a random key and the `state` of a login under way.
     """
     login = Login(portal, ward)
-    filing, developer = Filing(portal, login), Developer(portal)
+    filing, developer, counter = Filing(portal, login), Developer(portal), Counter(portal, login)
 
     async def home(request: Request) -> Response:
         contexts = portal.visits.of(request).contexts
@@ -53,6 +54,10 @@ def create_portal(portal: Portal, ward: WardLogin, secret: str) -> Starlette:
             Route("/as/{context}/file/{procedure}", filing.file, methods=["POST"]),
             Route("/as/{context}/filed", filing.receipt),
             Route("/developer", developer.show),
+            Route(COUNTER, counter.show),
+            Route(COUNTER, counter.take, methods=["POST"]),
+            Route(f"{COUNTER}/read", counter.read),
+            Route(f"{COUNTER}/taken/{{once}}", counter.receipt),
             Mount("/static", Pages.static()),
         ],
         exception_handlers=ends,

@@ -16,10 +16,17 @@ from starlette.responses import Response
 
 from card.jose import SoftwareSigner
 from card.pages.forms import refuse_foreign_pages, see_other
-from delegation.client import DecisionUnavailable, TokenRefused, principal_name
+from delegation.client import (
+    DecisionUnavailable,
+    TokenRefused,
+    asking_for_printed,
+    principal_name,
+    read_printed,
+)
 from deploy.sandbox.portal.portal import Portal
 from deploy.sandbox.portal.visits import Context
 
+COUNTER: Final = "/counter"
 SCOPE: Final = "openid profile kaigo"
 _DOWN: Final = frozenset({"server_error", "temporarily_unavailable"})
 
@@ -95,14 +102,21 @@ class Login:
         parameters = {"acr_values": acr} if acr else {}
         if again is not None:
             parameters["authorization_details"] = again.access.authorization_details
+        back_to = ""
+        if again is not None and procedure in self._portal.procedures:
+            back_to = f"/as/{again.access.context}/file/{procedure}"
+        return await self._redirect(request, back_to, parameters)
+
+    async def to_card(self, request: Request) -> Response:
+        """Send staff to the provider, to come back to the counter with what is printed on a card."""
+        return await self._redirect(request, COUNTER, {"authorization_details": asking_for_printed()})
+
+    async def _redirect(self, request: Request, back_to: str, parameters: Mapping[str, str]) -> Response:
         with _answering():
             redirect = await self._ward.authorize_redirect(
                 request, f"{self._portal.address}/callback", **parameters
             )
             (state,) = parse_qs(urlsplit(redirect.headers["location"]).query)["state"]
-        back_to = ""
-        if again is not None and procedure in self._portal.procedures:
-            back_to = f"/as/{again.access.context}/file/{procedure}"
         self._portal.visits.of(request).back_to = {state: back_to}  # Authlib keeps the last `state` alone
         return redirect
 
@@ -112,14 +126,22 @@ class Login:
         back_to = visit.back_to.pop(request.query_params.get("state", ""), "")
         try:
             with _answering():
-                context = await self._context(await self._ward.authorize_access_token(request))
+                tokens = await self._ward.authorize_access_token(request)
+                context = await self._context(tokens)
+                printed = read_printed(tokens) if back_to == COUNTER else None
         except OAuthError as error:
             if error.error in _DOWN:
                 raise DecisionUnavailable(error.error) from error
+            if back_to == COUNTER and error.error == "access_denied":
+                text = self._portal.sentence(request, "unread")
+                return self._portal.problem(request, text, 403, [("sandbox.portal.to_counter", COUNTER)])
             return self._not_logged_in(request, "denied" if error.error == "access_denied" else "login")
         except (JoseError, TokenRefused):
             return self._not_logged_in(request, "login")
         visit.open(context)
+        if printed is not None:
+            visit.printed = printed
+            return see_other(COUNTER)
         mine = f"/as/{context.access.context}"
         return see_other(back_to if back_to.startswith(f"{mine}/") else mine)
 

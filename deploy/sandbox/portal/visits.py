@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from delegation.client import Access, Decision, TokenRefused, WardSystem, require_context
+from delegation.client import Access, Decision, Printed, TokenRefused, WardSystem, require_context
 
 _MOST: Final = 1000
 _DECISIONS: Final = 10
@@ -91,10 +91,12 @@ class Visit:
     """A browser.
 
     :param back_to: where a login leads, by its `state`.
+    :param printed: what is printed on the card that lies at the counter, until its form is taken in.
     """
 
     contexts: dict[str, Context] = field(default_factory=dict)
     back_to: dict[str, str] = field(default_factory=dict)
+    printed: Printed | None = field(default=None, repr=False)
 
     def open(self, context: Context) -> None:
         """Add a login. Whoever used this browser before is out: families share one."""
