@@ -137,7 +137,9 @@ A care office: its administrator 桜井道子 (sakurai@example.jp), the care man
  14. 職員二郎: /staff, 人をさがす, 佐藤健 (1985-07-07), この人を停止する: all that he has stops. Two of the
      three lift it with their cards. だれがだれを見たか shows this look too, and so do Sato's own records.
 
- 15. Hanako: {layout.issuers[NEIGHBOUR]}/account is 世田谷区, next door; her card is another person there.
+ 15. 職員一郎: {layout.portal}/counter, カードから写す: he logs in with his card; then
+     Suzuki lays his own, agrees with his PIN, and sees what the form is filled in with (書かない窓口).
+ 16. Hanako: {layout.issuers[NEIGHBOUR]}/account is 世田谷区, next door; her card is another person there.
 
 Trying your own system: `dairi client add` registers it, and the login page lets you pick any of these people.
 In another shell, after `. {layout.folder}/environment`: `.venv/bin/dairi audit verify`.

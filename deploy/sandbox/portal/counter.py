@@ -5,7 +5,7 @@ What a card tells is no proof, and the form can be corrected; who stands there i
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from deploy.sandbox.portal.portal import Portal
 
 _LONGEST: Final = 200
 _FIELDS: Final = ("name", "birthdate", "sex", "address")
+_SEXES: Final = frozenset({"1", "2", "9"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,20 @@ class Taken:
     at: datetime
     procedure: str
     values: dict[str, str]
+
+
+def _is_right(field: str, value: str) -> bool:
+    """Whether a field holds what it is for."""
+    if field == "birthdate":
+        return _day(value) is not None
+    return value in _SEXES if field == "sex" else bool(value)
+
+
+def _day(value: str) -> date | None:
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return None
 
 
 class Counter:
@@ -76,7 +91,7 @@ class Counter:
             return see_other(COUNTER)
         values = {field: posted.one(field).strip()[:_LONGEST] for field in _FIELDS}
         procedure = posted.one("procedure")
-        missing = next((field for field in _FIELDS if not values[field]), "")
+        missing = next((field for field in _FIELDS if not _is_right(field, values[field])), "")
         if procedure not in self._portal.procedures:
             missing = missing or "procedure"
         if missing:
@@ -98,4 +113,5 @@ class Counter:
         if taken is None:
             return see_other(COUNTER)
         name = self._portal.procedures[taken.procedure]
-        return self._portal.page(request, "taken", taken=taken, name=name)
+        born = _day(taken.values["birthdate"])
+        return self._portal.page(request, "taken", taken=taken, name=name, born=born)
