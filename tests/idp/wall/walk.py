@@ -158,6 +158,10 @@ WALK: Final[Mapping[str, tuple[Entry, ...]]] = {
     "POST /login/email/code": (entry(own=_mailed, i="interaction"),),
     "GET /authorize/resume": (entry("yuki", i="interaction"),),
     "POST /authorize/act": (entry("yuki", i="interaction", acting="active"),),
+    "GET /authorize/unread": (
+        Entry({"i": "interaction"}, who="yuki", alike=frozenset({"login"})),  # who asked may say no
+    ),
+    "POST /authorize/read": (entry("yuki", i="interaction"),),
     "GET /end-session/confirm": (entry("hanako", i="logout"),),
     "POST /end-session/confirm": (entry("hanako", i="logout", alike="login"),),
     # The account.
