@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -29,7 +31,7 @@ from card.virtual import pcscd
 from card.virtual.card import VirtualCard
 from card.virtual.deck import LocalDeck
 from card.virtual.failing import FailingCard, Failure
-from card.virtual.vpcd import VpcdSlot
+from card.virtual.vpcd import DEFAULT_PORT, VpcdSlot
 from tests.card.conftest import HANAKO
 
 
@@ -60,12 +62,8 @@ def laid(deck: LocalDeck) -> Iterator[VirtualCard]:
 
 def wait_for_card() -> None:
     """pcscd looks into its readers about every 400 ms."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with suppress(Fault), PcscReader().connect():
-            return
-        time.sleep(0.05)
-    raise AssertionError("the card was not seen")
+    with PcscReader(waits_s=10).connect():
+        pass
 
 
 def run(*command: str) -> bytes:
@@ -159,10 +157,123 @@ def test_the_command_shows_the_card(laid: VirtualCard) -> None:
     assert re.search(r"tries left for the signature password +5\n", shown.output)
 
 
+HOLDER = """
+import sys
+from card.pcsc import PcscReader
+with PcscReader().connect():
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def held_by_another_program() -> Iterator[subprocess.Popen[str]]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdin=pipe, stdout=pipe, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+        holder.communicate("\n", timeout=10)
+        assert holder.returncode == 0
+
+
 def test_a_card_that_another_program_holds_is_told(laid: VirtualCard) -> None:
-    with PcscReader().connect(), pytest.raises(Fault) as told, PcscReader().connect():
+    with (
+        held_by_another_program(),
+        pytest.raises(Fault, match=r"card\.in_use"),
+        PcscReader(waits_s=0.2).connect(),
+    ):
         raise AssertionError("one card, one holder")
-    assert told.value.code == "card.in_use"
+
+
+def test_a_card_that_another_program_lets_go_of_is_taken_at_once(laid: VirtualCard) -> None:
+    with held_by_another_program() as holder:
+        assert holder.stdin is not None
+        threading.Timer(0.3, lambda: holder.stdin.write("\n") and holder.stdin.flush()).start()
+        began = time.monotonic()
+        with PcscReader(waits_s=30).connect() as transport, JpkiCard(transport) as card:
+            assert card.tries_left(Purpose.AUTHENTICATION) == 3
+        assert 0.3 <= time.monotonic() - began < 5
+
+
+@pytest.fixture
+def second(service: None, laid: VirtualCard) -> Iterator[VpcdSlot]:
+    """The other slot of vpcd, a reader of its own."""
+    slot = VpcdSlot(port=DEFAULT_PORT + 1)
+    yield slot
+    slot.lay(None)
+
+
+def wait_for_the_second(name: str = "00 01") -> None:
+    with PcscReader(name, waits_s=10).connect():
+        pass
+
+
+class Badge(VirtualCard):
+    """A card of somebody else's system."""
+
+    def process(self, apdu: bytes) -> bytes:
+        del apdu
+        return b"\x6a\x82"
+
+
+def test_a_badge_on_a_second_reader_is_passed_over(laid: VirtualCard, second: VpcdSlot) -> None:
+    second.lay(Badge(laid.contents))
+    wait_for_the_second()
+    with PcscReader().connect() as transport, JpkiCard(transport) as card:
+        assert card.certificate(Purpose.AUTHENTICATION) == laid.contents.authentication_certificate
+
+
+def test_of_two_my_number_cards_none_is_taken_unless_its_reader_is_named(
+    laid: VirtualCard, second: VpcdSlot, authority: TestAuthority
+) -> None:
+    """A PIN that was typed for one of them would cost the other a try."""
+    other = authority.issue_card(HANAKO, datetime.now(UTC))
+    second.lay(other)
+    wait_for_the_second()
+    with pytest.raises(Fault, match=r"card\.several"), PcscReader().connect():
+        raise AssertionError("none is taken")
+    for name, lying in (("00 00", laid), ("00 01", other)):
+        with PcscReader(name).connect() as transport, JpkiCard(transport) as card:
+            assert card.certificate(Purpose.AUTHENTICATION) == lying.contents.authentication_certificate
+
+
+def test_a_card_that_is_laid_down_is_noticed_at_once(laid: VirtualCard, deck: LocalDeck) -> None:
+    """pcscd itself looks into its virtual reader every 400 ms."""
+    deck.remove()
+    threading.Timer(0.5, lambda: deck.insert(deck.names()[0])).start()
+    began = time.monotonic()
+    with PcscReader(waits_s=30).connect() as transport, JpkiCard(transport) as card:
+        assert card.tries_left(Purpose.AUTHENTICATION) == 3
+    assert 0.5 <= time.monotonic() - began < 5
+
+
+def test_a_wait_for_a_card_is_cancelled_from_another_thread(laid: VirtualCard, deck: LocalDeck) -> None:
+    deck.remove()
+    reader = PcscReader(waits_s=60)
+    threading.Timer(0.3, reader.cancel).start()
+    began = time.monotonic()
+    with pytest.raises(Fault, match=r"card\.no_card"), reader.connect():
+        raise AssertionError("no card, no transport")
+    assert time.monotonic() - began < 5
+    deck.insert(deck.names()[0])
+    wait_for_card()
+
+
+def test_every_context_is_released_also_after_a_failure(laid: VirtualCard) -> None:
+    """Each is a connection to pcscd, of which it gives a program few."""
+
+    def fail() -> None:
+        with suppress(Fault), PcscReader("No Such Reader", waits_s=0).connect():
+            raise AssertionError("no reader, no transport")
+        with suppress(ValueError), PcscReader().connect():
+            raise ValueError("in the middle")
+
+    fail()
+    before = psutil.Process().num_fds()
+    for _ in range(20):
+        fail()
+    assert psutil.Process().num_fds() == before
 
 
 @pytest.mark.parametrize(
