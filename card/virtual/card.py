@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA384
 
 from card import attributes, jpki
 
@@ -27,6 +29,10 @@ _TOKEN_LABEL: Final = b"JPKIAPICCTOKEN2"
 def _token_info() -> bytes:
     """CK_TOKEN_INFO, 160 octets, of which the label is what readers look at."""
     return _TOKEN_LABEL.ljust(32) + b"JPKI".ljust(32) + b"".ljust(96)
+
+
+CardPrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+"""RSA-2048 as on today's cards, P-384 as on those of the next generation."""
 
 
 class Pulled(OSError):  # noqa: N818 - what happened to the card
@@ -74,10 +80,10 @@ class CardContents:
     """
 
     label: str
-    authentication_key: rsa.RSAPrivateKey
+    authentication_key: CardPrivateKey
     authentication_certificate: bytes
     authentication_ca: bytes
-    signature_key: rsa.RSAPrivateKey
+    signature_key: CardPrivateKey
     signature_certificate: bytes | None
     signature_ca: bytes
     pin: Pin
@@ -102,7 +108,7 @@ class _Application:
 
     files: Mapping[int, _File]
     pins: Mapping[int, Pin]
-    keys: Mapping[int, tuple[int, rsa.RSAPrivateKey]] = field(default_factory=dict)
+    keys: Mapping[int, tuple[int, CardPrivateKey]] = field(default_factory=dict)
 
     def has(self, file: int) -> bool:
         """Whether it can be selected."""
@@ -121,7 +127,8 @@ def _jpki(contents: CardContents) -> _Application:
         0x000A: _File(contents.authentication_certificate),
         0x000B: _File(contents.authentication_ca),
     }
-    pins, keys = {0x0018: contents.pin}, {0x0017: (0x0018, contents.authentication_key)}
+    pins = {0x0018: contents.pin}
+    keys = {0x0017: (0x0018, contents.authentication_key)}
     if contents.signature_certificate is not None:
         files[0x0001] = _File(contents.signature_certificate, frozenset({0x001B}))
         pins[0x001B] = contents.password
@@ -229,7 +236,7 @@ class VirtualCard:
             return _WRONG_OFFSET
         return file.content[offset : offset + (le[0] or 256)] + _OK
 
-    def _sign(self, p1: int, p2: int, digest_info: bytes) -> bytes:
+    def _sign(self, p1: int, p2: int, content: bytes) -> bytes:
         if (p1, p2) != (0x00, 0x80):
             return _WRONG_P1_P2
         if self._selected not in self._application.keys:
@@ -237,12 +244,14 @@ class VirtualCard:
         pin, key = self._application.keys[self._selected]
         if pin not in self._verified:
             return _SECURITY_NOT_SATISFIED
-        size = key.key_size // 8
-        if not digest_info:
+        if not content:
             return _WRONG_LENGTH
-        if len(digest_info) > size - 11:
+        if isinstance(key, rsa.RSAPrivateKey):
+            fits = len(content) <= key.key_size // 8 - 11
+            return _sign_pkcs1_v15(key, content) + _OK if fits else _CONDITIONS
+        if len(content) != SHA384.digest_size:
             return _CONDITIONS
-        return _sign_pkcs1_v15(key, digest_info) + _OK
+        return key.sign(content, ec.ECDSA(Prehashed(SHA384()))) + _OK
 
 
 def _data(body: bytes) -> bytes:

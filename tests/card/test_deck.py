@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from card.certificates import Purpose
+from card.container import SigningPurpose, verify_signed_by_card
 from card.faults import Fault
+from card.trust import Trust
 from card.virtual.card import VirtualCard
 from card.virtual.deck import DeckClient, DeckServer, LocalDeck
+from card.virtual.holder import sign_as_holder
 from card.virtual.store import load_deck, save_card
 from card.virtual.vpcd import VpcdError
+from tests.card.conftest import NOW, PREPARED
 
 
 def test_a_deck_is_moved_from_another_process(card: VirtualCard) -> None:
@@ -87,6 +92,15 @@ def test_a_card_keeps_its_keys_and_its_spent_tries(card: VirtualCard, tmp_path: 
         card.contents.signature_certificate,
         card.contents.printed,
     )
+
+
+def test_a_card_of_the_next_generation_is_kept_too(
+    next_card: VirtualCard, trust: Trust, tmp_path: Path
+) -> None:
+    save_card(next_card, tmp_path / "next.json")
+    (kept,) = load_deck(tmp_path).values()
+    container = sign_as_holder(kept, PREPARED, Purpose.AUTHENTICATION)
+    verify_signed_by_card(container, expecting=SigningPurpose.LOGIN, prepared=PREPARED, trust=trust, now=NOW)
 
 
 def test_a_childs_card_and_one_without_what_is_printed_are_kept_too(

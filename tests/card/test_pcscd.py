@@ -32,7 +32,7 @@ from card.virtual.card import VirtualCard
 from card.virtual.deck import LocalDeck
 from card.virtual.failing import FailingCard, Failure
 from card.virtual.vpcd import DEFAULT_PORT, VpcdSlot
-from tests.card.conftest import HANAKO
+from tests.card.conftest import HANAKO, PREPARED
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +91,9 @@ def opensc_module() -> str:
 def test_pyscard_signs_through_pcscd(laid: VirtualCard) -> None:
     with PcscReader().connect() as transport, JpkiCard(transport) as card:
         assert card.tries_left(Purpose.AUTHENTICATION) == 3
-        certificate, signature = card.sign(Purpose.AUTHENTICATION, bytearray(b"1234"), b"abc")
-    assert certificate == laid.contents.authentication_certificate
-    assert len(signature) == 256
+        signed = card.sign(Purpose.AUTHENTICATION, bytearray(b"1234"), PREPARED)
+    assert signed.leaf_der == laid.contents.authentication_certificate
+    assert len(signed.signature) == 256
 
 
 def test_opensc_reads_what_is_printed_and_never_the_my_number(laid: VirtualCard) -> None:
@@ -287,7 +287,7 @@ def test_a_card_that_fails_before_it_answered_is_told(
     slot.lay(FailingCard.of(laid, failure, 4))
     wait_for_card()
     with pytest.raises(Fault) as told, PcscReader().connect() as transport, JpkiCard(transport) as card:
-        card.sign(Purpose.AUTHENTICATION, bytearray(b"1234"), b"abc")
+        card.sign(Purpose.AUTHENTICATION, bytearray(b"1234"), PREPARED)
     assert told.value.code == code
     slot.lay(None)
     deck.insert(deck.names()[0])
