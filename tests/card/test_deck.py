@@ -3,6 +3,7 @@
 import socket
 import stat
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from card.virtual.card import VirtualCard
 from card.virtual.deck import DeckClient, DeckServer, LocalDeck
 from card.virtual.holder import sign_as_holder
 from card.virtual.store import load_deck, save_card
-from card.virtual.vpcd import VpcdError
+from card.virtual.vpcd import VpcdError, VpcdSlot
 from tests.card.conftest import NOW, PREPARED
 
 
@@ -50,6 +51,21 @@ def test_a_deck_whose_reader_is_gone_says_so_and_goes_on(card: VirtualCard) -> N
         assert client.inserted() is None
         client.insert("花子")
         assert client.inserted() == "花子"
+
+
+def test_a_card_whose_reader_hung_up_lies_there_no_more_and_can_be_laid_again(card: VirtualCard) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as driver:
+        slot = VpcdSlot(port=driver.getsockname()[1])
+        deck = LocalDeck({"花子": card}, slot.lay, slot.holds)
+        for _ in range(2):
+            deck.insert("花子")
+            connection, _ = driver.accept()
+            assert deck.inserted() == "花子"
+            connection.close()
+            until = time.monotonic() + 5
+            while slot.holds() and time.monotonic() < until:
+                time.sleep(0.01)
+            assert deck.inserted() is None
 
 
 def test_a_deck_that_is_gone_is_a_fault(card: VirtualCard) -> None:

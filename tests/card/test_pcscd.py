@@ -29,8 +29,9 @@ from card.pcsc import PcscReader
 from card.test_authority import TestAuthority
 from card.virtual import pcscd
 from card.virtual.card import VirtualCard
-from card.virtual.deck import LocalDeck
+from card.virtual.deck import DeckClient, LocalDeck
 from card.virtual.failing import FailingCard, Failure
+from card.virtual.store import save_card
 from card.virtual.vpcd import DEFAULT_PORT, VpcdSlot
 from tests.card.conftest import HANAKO, PREPARED
 
@@ -294,6 +295,66 @@ def test_a_card_that_fails_before_it_answered_is_told(
     wait_for_card()
     with PcscReader().connect() as transport, JpkiCard(transport) as card:
         assert card.tries_left(Purpose.AUTHENTICATION) == 3
+
+
+@contextmanager
+def virtual_cards(folder: Path, *arguments: str) -> Iterator[DeckClient]:
+    """`dairi card virtual`, and its deck."""
+    command = [
+        sys.executable,
+        "-c",
+        "from card.commands import app; app()",
+        "virtual",
+        "--folder",
+        str(folder),
+    ]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as program:
+        try:
+            assert program.stdout is not None
+            told = re.fullmatch(r".+ lies on the virtual reader; .+:(\d+)\n", program.stdout.readline())
+            assert told is not None
+            yield DeckClient("127.0.0.1", int(told[1]))
+        finally:
+            program.terminate()
+        assert program.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("failing", "code", "lies"),
+    [("pulled", "card.removed", False), ("error", "card.failed", True), ("slow", None, True)],
+)
+def test_the_command_puts_cards_on_the_reader_that_fail_at_the_command_that_was_chosen(
+    laid: VirtualCard, deck: LocalDeck, tmp_path: Path, failing: str, code: str | None, lies: bool
+) -> None:
+    deck.remove()
+    save_card(laid, tmp_path / "card.json")
+    with virtual_cards(tmp_path, "--failing", failing, "--after", "5") as cards:
+        assert outcome() == code
+        assert cards.inserted() == (laid.label if lies else None)
+        cards.insert(laid.label)
+        assert outcome() is None
+        cards.remove()
+    deck.insert(deck.names()[0])
+    wait_for_card()
+
+
+def outcome() -> str | None:
+    try:
+        with PcscReader(waits_s=10).connect() as transport, JpkiCard(transport) as card:
+            card.sign(Purpose.AUTHENTICATION, bytearray(b"1234"), PREPARED)
+    except Fault as fault:
+        return fault.code
+    return None
+
+
+def test_the_command_says_what_is_missing(service: None, tmp_path: Path) -> None:
+    for arguments, said in (
+        (["--folder", str(tmp_path)], "no cards in"),
+        (["--folder", str(tmp_path), "--failing", "melted"], "Invalid value for '--failing'"),
+    ):
+        told = CliRunner().invoke(app, ["virtual", *arguments])
+        assert told.exit_code != 0
+        assert said in told.output
 
 
 def test_a_card_pulled_out_in_the_middle_is_told(laid: VirtualCard, deck: LocalDeck) -> None:
