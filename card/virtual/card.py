@@ -23,6 +23,8 @@ _NOT_FOUND: Final = b"\x6a\x82"
 _WRONG_P1_P2: Final = b"\x6a\x86"
 _WRONG_OFFSET: Final = b"\x6b\x00"
 _NO_INSTRUCTION: Final = b"\x6d\x00"
+_NO_CLASS: Final = b"\x6e\x00"
+_CLASSES: Final = frozenset({0x00, 0x80})
 _TOKEN_LABEL: Final = b"JPKIAPICCTOKEN2"
 
 
@@ -115,6 +117,7 @@ class _Application:
         return file in self.files or file in self.pins or file in self.keys
 
 
+_ISSUER_SECURITY_DOMAIN: Final = bytes.fromhex("A000000151")
 _NO_APPLICATION: Final = _Application({}, {})
 _NO_FILE: Final = 0
 
@@ -180,18 +183,21 @@ class VirtualCard:
 
     def process(self, apdu: bytes) -> bytes:
         """Answer one command APDU (ISO/IEC 7816-4), short lengths only."""
-        if len(apdu) < 4:
+        if len(apdu) < 4 or len(apdu) not in _lengths(apdu[4:5]):
             return _WRONG_LENGTH
+        if apdu[0] not in _CLASSES:
+            return _NO_CLASS
         instruction, p1, p2, body = apdu[:2], apdu[2], apdu[3], apdu[4:]
+        data = body[1 : 1 + body[0]] if len(body) > 1 else b""
         match instruction:
             case b"\x00\xa4":
-                return self._select(p1, p2, _data(body))
+                return self._select(p1, p2, data)
             case b"\x00\x20":
-                return self._verify(p1, p2, _data(body))
+                return self._verify(p1, p2, data)
             case b"\x00\xb0":
                 return self._read(p1 << 8 | p2, body)
             case b"\x80\x2a":
-                return self._sign(p1, p2, _data(body))
+                return self._sign(p1, p2, data)
             case _:
                 return _NO_INSTRUCTION
 
@@ -199,10 +205,11 @@ class VirtualCard:
         if (p1, p2) == (0x00, 0x00):
             return _OK
         if (p1, p2) == (0x04, 0x0C):
+            if name not in self._applications and not name.startswith(_ISSUER_SECURITY_DOMAIN):
+                return _NOT_FOUND  # and everything stays as it was
             self.power_off()
             self._application = self._applications.get(name, _NO_APPLICATION)
-            known = name in self._applications or name.startswith(b"\xa0\x00\x00\x01\x51")
-            return _OK if known else _NOT_FOUND
+            return _OK
         if (p1, p2) == (0x02, 0x0C):
             file = int.from_bytes(name, "big")
             if not self._application.has(file):
@@ -254,12 +261,9 @@ class VirtualCard:
         return key.sign(content, ec.ECDSA(Prehashed(SHA384()))) + _OK
 
 
-def _data(body: bytes) -> bytes:
-    """Command data of a case 1, 3 or 4 APDU; a length that does not fit leaves nothing."""
-    if not body:
-        return b""
-    size = body[0]
-    return body[1 : 1 + size] if len(body) in {1 + size, 2 + size} else b""
+def _lengths(first: bytes) -> frozenset[int]:
+    """How long an APDU may be, cases 1 to 4, by its Lc or Le (ISO/IEC 7816-4 §5.2)."""
+    return frozenset({5, 5 + first[0], 6 + first[0]}) if first else frozenset({4})
 
 
 def _sign_pkcs1_v15(key: rsa.RSAPrivateKey, digest_info: bytes) -> bytes:
