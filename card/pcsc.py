@@ -16,7 +16,7 @@ from card.faults import Fault
 from card.jpki import JpkiCard
 from card.transport import Transport
 
-_LIST_AGAIN_S: Final = 0.5
+_LOOK_AGAIN_S: Final = 0.5
 _NEW_READERS: Final = "\\\\?PnP?\\Notification"
 """The reader that is none: its state changes when another one is plugged in. macOS lacks it."""
 
@@ -116,7 +116,8 @@ class PcscReader:
                 return reached
             names = states.keys() - {_NEW_READERS}
             refusal = reached if names else Fault("card.no_reader")
-            if not _changed(context, states, until):
+            told_of_all = _NEW_READERS in states and refusal.code != "card.in_use"
+            if not _may_have_changed(context, states, until, told_of_all=told_of_all):
                 raise refusal
 
     def _names(self, context: int) -> list[str]:
@@ -144,21 +145,25 @@ def _states(context: int, names: Sequence[str]) -> Mapping[str, int]:
     return {name: state for name, state, _ in states if not state & scard.SCARD_STATE_UNKNOWN}
 
 
-def _changed(context: int, states: Mapping[str, int], until: float) -> bool:
-    """Wait until something is not as it was; False when the time is over or the wait was cancelled."""
+def _may_have_changed(context: int, states: Mapping[str, int], until: float, *, told_of_all: bool) -> bool:
+    """Wait until something is not as it was; False when the time is over or the wait was cancelled.
+
+    :param told_of_all: whether the service tells of every change. macOS is silent on new readers, and pcscd
+        on a program that lets go of a card: then another look is due after a while.
+    """
     left = until - time.monotonic()
     if left <= 0:
         return False
-    if _NEW_READERS not in states:
-        left = min(left, _LIST_AGAIN_S)
-        if not states:
-            time.sleep(left)
-            return True
+    if not told_of_all:
+        left = min(left, _LOOK_AGAIN_S)
+    if not states:
+        time.sleep(left)
+        return True
     result, _ = scard.SCardGetStatusChange(context, round(left * 1000), list(states.items()))
     if result in _NO_SERVICE:
         raise _service_fault()
     if result == scard.SCARD_E_TIMEOUT:
-        return _NEW_READERS not in states
+        return not told_of_all
     return bool(result != scard.SCARD_E_CANCELLED)
 
 

@@ -249,6 +249,13 @@ def test_macos_tells_of_no_new_reader_so_they_are_listed_again(plug: Plug) -> No
     assert len(service.waits) > 1
 
 
+def test_pcscd_may_not_tell_of_a_card_that_is_let_go_so_it_is_looked_at_again(plug: Plug) -> None:
+    service = plug(HELD)
+    assert told(waits_s=0.05) == "card.in_use"
+    assert all(wait <= 500 for wait in service.waits)
+    assert len(service.waits) > 1
+
+
 def test_a_wait_is_over_when_its_time_is(plug: Plug) -> None:
     service = plug(NOTHING)
     assert told(waits_s=0.05) == "card.no_card"

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
+from smartcard import scard
 from typer.testing import CliRunner
 
 from card.attributes import AttributesCard
@@ -28,7 +30,7 @@ from card.jpki import JpkiCard
 from card.pcsc import PcscReader
 from card.test_authority import TestAuthority
 from card.virtual import pcscd
-from card.virtual.card import VirtualCard
+from card.virtual.card import CardContents, Pin, VirtualCard
 from card.virtual.deck import DeckClient, LocalDeck
 from card.virtual.failing import FailingCard, Failure
 from card.virtual.store import save_card
@@ -67,22 +69,71 @@ def wait_for_card() -> None:
         pass
 
 
+@contextmanager
+def in_its_place(deck: LocalDeck, card: VirtualCard) -> Iterator[None]:
+    """Another card on the reader for a while."""
+    deck.remove()
+    slot = VpcdSlot()
+    try:
+        slot.lay(card)
+        wait_for_card()
+        yield
+    finally:
+        slot.lay(None)
+        deck.insert(deck.names()[0])
+        wait_for_card()
+
+
 def run(*command: str) -> bytes:
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
 
 
-def pkcs11(*arguments: str) -> bytes:
+def asked(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     """OpenSC right after another program let go of the card may see an empty slot; then it is asked again."""
     command = ("pkcs11-tool", "--module", opensc_module(), *arguments)
     for _ in range(20):
         done = subprocess.run(command, capture_output=True, check=False, timeout=60)
-        if b"No slot with a token" not in done.stderr:
+        if not re.search(rb"No slot with|CKR_TOKEN_NOT_PRESENT", done.stderr):
             break
         time.sleep(0.1)
+    return done
+
+
+def pkcs11(*arguments: str) -> bytes:
+    done = asked(*arguments)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One of the two tokens that OpenSC makes of a card: a key behind its own PIN."""
+
+    index: str
+    key: str
+    pin: str
+    certificate: Callable[[CardContents], bytes | None]
+    pin_of: Callable[[CardContents], Pin]
+
+    def login(self, pin: str) -> Sequence[str]:
+        return ("--slot-index", self.index, "--login", "--pin", pin)
+
+    def sign(self, pin: str, folder: Path) -> Sequence[str]:
+        files = ("--input-file", str(folder / "input"), "--output-file", str(folder / "signature"))
+        return (*self.login(pin), "--sign", "--mechanism", "SHA256-RSA-PKCS", "--id", self.key, *files)
+
+
+SLOTS = {
+    "user authentication": Slot(
+        "0", "01", "1234", lambda card: card.authentication_certificate, lambda card: card.pin
+    ),
+    "digital signature": Slot(
+        "1", "02", "ABC123", lambda card: card.signature_certificate, lambda card: card.password
+    ),
+}
+each_slot = pytest.mark.parametrize("slot", SLOTS.values(), ids=SLOTS)
 
 
 def opensc_module() -> str:
@@ -120,6 +171,88 @@ def test_opensc_lists_four_certificates_and_two_pins(laid: VirtualCard) -> None:
     assert run("pkcs15-tool", "--list-pins").decode().count("PIN [") == 2
 
 
+@each_slot
+def test_openssl_verifies_what_opensc_signed(laid: VirtualCard, slot: Slot, tmp_path: Path) -> None:
+    certificate = slot.certificate(laid.contents)
+    assert certificate is not None
+    (tmp_path / "input").write_bytes(b"what is signed")
+    (tmp_path / "certificate").write_bytes(certificate)
+    pkcs11(*slot.sign(slot.pin, tmp_path))
+    key = run("openssl", "x509", "-inform", "der", "-in", str(tmp_path / "certificate"), "-noout", "-pubkey")
+    (tmp_path / "key").write_bytes(key)
+    told = run(
+        "openssl", "dgst", "-sha256", "-verify", str(tmp_path / "key"),
+        "-signature", str(tmp_path / "signature"), str(tmp_path / "input"),
+    )  # fmt: skip
+    assert told == b"Verified OK\n"
+
+
+@each_slot
+def test_a_pin_that_was_wrong_at_opensc_is_counted_and_blocks_at_last_also_for_dairi(
+    laid: VirtualCard, deck: LocalDeck, authority: TestAuthority, slot: Slot
+) -> None:
+    """Another program that uses a card up must not surprise anyone."""
+    card = authority.issue_card(HANAKO, datetime.now(UTC))
+    wrong, purpose = slot.pin[::-1], [*Purpose][int(slot.index)]
+    tries = slot.pin_of(card.contents).most_tries
+    with in_its_place(deck, card):
+        assert b"CKR_PIN_INCORRECT" in asked(*slot.login(wrong), "--list-objects").stderr
+        with PcscReader().connect() as transport, JpkiCard(transport) as seen:
+            assert seen.tries_left(purpose) == tries - 1
+        pkcs11(*slot.login(slot.pin), "--list-objects")
+        assert slot.pin_of(card.contents).tries_left == tries
+        slot.pin_of(card.contents).tries_left = 1
+        assert b"CKR_PIN" in asked(*slot.login(wrong), "--list-objects").stderr
+        assert slot.pin_of(card.contents).tries_left == 0
+        assert asked(*slot.login(slot.pin), "--list-objects").returncode != 0
+        with (
+            pytest.raises(Fault, match=r"card\.blocked"),
+            PcscReader().connect() as transport,
+            JpkiCard(transport) as blocked,
+        ):
+            blocked.sign(purpose, bytearray(slot.pin.encode()), PREPARED)
+
+
+SELECT_JPKI = "00A4040C0AD392F000260100000001"
+OPEN_PIN = (SELECT_JPKI, "00A4020C020018", "0020008004" + b"1234".hex())
+SELECT_KEY = "00A4020C020017"
+SIGN = f"802A0080333031300D060960864801650304020105000420{'00' * 32}00"
+
+
+def raw(*apdus: str, leaves: int) -> list[str]:
+    """What another program does, which ends without cutting the power, say."""
+    _, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+    name = scard.SCardListReaders(context, [])[1][0]
+    _, handle, _ = scard.SCardConnect(context, name, scard.SCARD_SHARE_SHARED, scard.SCARD_PROTOCOL_T1)
+    answers = [scard.SCardTransmit(handle, scard.SCARD_PCI_T1, [*bytes.fromhex(apdu)])[1] for apdu in apdus]
+    scard.SCardDisconnect(handle, leaves)
+    scard.SCardReleaseContext(context)
+    return [bytes(answer[-2:]).hex().upper() for answer in answers]
+
+
+def test_what_another_program_verified_outlives_it_and_never_our_own_use(laid: VirtualCard) -> None:
+    """The trap of the reference's §1.3, and why a use ends by leaving and by cutting the power."""
+    assert set(raw(*OPEN_PIN, leaves=scard.SCARD_LEAVE_CARD)) == {"9000"}
+    assert raw(SELECT_KEY, SIGN, leaves=scard.SCARD_LEAVE_CARD) == ["9000", "9000"]
+    with PcscReader().connect() as transport, JpkiCard(transport) as card:
+        assert card.tries_left(Purpose.AUTHENTICATION) == 3
+        assert transport.transmit(bytes.fromhex(SELECT_KEY)) == b"\x90\x00"
+        assert transport.transmit(bytes.fromhex(SIGN)) == b"\x69\x82"
+        for apdu in OPEN_PIN:
+            transport.transmit(bytes.fromhex(apdu))
+    assert raw(SELECT_KEY, leaves=scard.SCARD_LEAVE_CARD) == ["6A82"]
+
+
+def test_a_use_that_ended_in_the_middle_leaves_nothing_verified(laid: VirtualCard) -> None:
+    with pytest.raises(ValueError, match="middle"), PcscReader().connect() as transport:
+        for apdu in OPEN_PIN:
+            assert transport.transmit(bytes.fromhex(apdu)) == b"\x90\x00"
+        raise ValueError("in the middle")
+    assert raw(SELECT_KEY, SELECT_JPKI, SELECT_KEY, SIGN, leaves=scard.SCARD_UNPOWER_CARD) == [
+        "6A82", "9000", "9000", "6982",
+    ]  # fmt: skip
+
+
 def test_dairi_verifies_what_opensc_signed(
     laid: VirtualCard, authority: TestAuthority, tmp_path: Path
 ) -> None:
@@ -135,10 +268,7 @@ def test_dairi_verifies_what_opensc_signed(
     (tmp_path / "input").write_bytes(prepared.signing_input)
     objects = pkcs11("--list-objects", "--type", "cert").decode()
     assert "User Authentication" in objects
-    pkcs11(
-        "--sign", "--mechanism", "SHA256-RSA-PKCS", "--pin", "1234", "--id", "01",
-        "--input-file", str(tmp_path / "input"), "--output-file", str(tmp_path / "signature"),
-    )  # fmt: skip
+    pkcs11(*SLOTS["user authentication"].sign("1234", tmp_path))
     container = Flattened(
         prepared.protected,
         prepared.payload,
@@ -283,16 +413,8 @@ def test_every_context_is_released_also_after_a_failure(laid: VirtualCard) -> No
 def test_a_card_that_fails_before_it_answered_is_told(
     laid: VirtualCard, deck: LocalDeck, failure: Failure, code: str
 ) -> None:
-    deck.remove()
-    slot = VpcdSlot()
-    slot.lay(FailingCard.of(laid, failure, 4))
-    wait_for_card()
-    with pytest.raises(Fault) as told, PcscReader().connect() as transport, JpkiCard(transport) as card:
-        card.sign(Purpose.AUTHENTICATION, bytearray(b"1234"), PREPARED)
-    assert told.value.code == code
-    slot.lay(None)
-    deck.insert(deck.names()[0])
-    wait_for_card()
+    with in_its_place(deck, FailingCard.of(laid, failure, 4)):
+        assert outcome() == code
     with PcscReader().connect() as transport, JpkiCard(transport) as card:
         assert card.tries_left(Purpose.AUTHENTICATION) == 3
 
