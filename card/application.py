@@ -17,6 +17,8 @@ _END_OF_FILE: Final = frozenset({0x6282, 0x6B00})
 _NO_SUCH_FILE: Final = 0x6A82
 _CHUNK: Final = 256
 _MOST_PARTS: Final = 16
+_LARGEST: Final = 0x8000
+"""READ BINARY says where to begin in 15 bits; no file of a My Number card has a tenth of that."""
 
 
 class Application:
@@ -55,7 +57,7 @@ class Application:
             if len(answer) < 2 or answer[-2] != 0x61:  # no more data waits (T=0)
                 break
             answer = answer[:-2] + self._transport.transmit(bytes([0x00, 0xC0, 0x00, 0x00, answer[-1]]))
-        if len(answer) == 2 and answer[0] == 0x6C:  # wrong Le; the card names the right one
+        if len(answer) == 2 and answer[0] == 0x6C and _asks_for_answer(apdu):  # the card names the right Le
             answer = self._transport.transmit(apdu[:-1] + answer[1:])
         if len(answer) < 2:
             raise Fault("card.failed", status="")
@@ -76,16 +78,20 @@ class Application:
         status, content = self._send(bytes([0x00, 0xB0, offset >> 8, offset & 0xFF, size & 0xFF]))
         if status not in _END_OF_FILE:
             expect(status)
+        if len(content) > size:
+            raise Fault("card.failed", status="")
         return content
 
     def _read_whole(self, size: int) -> bytes:
+        if size > _LARGEST:
+            raise Fault("card.failed", status="")
         read = bytearray()
         while len(read) < size:
             chunk = self._read(len(read), min(_CHUNK, size - len(read)))
             if not chunk:
                 raise Fault("card.failed", status="6B00")
             read += chunk
-        return bytes(read[:size])
+        return bytes(read)
 
     def _tries_left(self, pin_file: int) -> int:
         status = self._ask_tries(pin_file)
@@ -127,6 +133,11 @@ class Application:
             left = status & 0x000F
             raise Fault("card.wrong_pin" if left > 1 else "card.wrong_pin_last", tries_left=left)
         expect(status)
+
+
+def _asks_for_answer(apdu: bytes) -> bool:
+    """Whether it ends in Le; the last octet of any other command is a digit of a PIN, say."""
+    return len(apdu) > 4 and len(apdu) in {5, 6 + apdu[4]}
 
 
 def expect(status: int) -> None:

@@ -68,7 +68,8 @@ def virtual(
     cards: dict[str, VirtualCard] = dict(load_deck(folder))
     if failing is not None:
         cards = {label: FailingCard.of(card, failing, after) for label, card in cards.items()}
-    deck = LocalDeck(cards, VpcdSlot(host, port).lay)
+    slot = VpcdSlot(host, port)
+    deck = LocalDeck(cards, slot.lay, slot.holds)
     if not deck.names():
         typer.echo(f"no cards in {folder}", err=True)
         raise typer.Exit(1)

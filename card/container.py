@@ -7,10 +7,10 @@ than those that were prepared is refused.
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from cryptography import x509
 
@@ -22,6 +22,7 @@ from card.revocation import RevocationStatus
 from card.trust import Trust, check_path, check_status
 
 _CLOCK_SKEW: Final = timedelta(seconds=60)
+_TODAYS_ALG: Final = "RS256"
 
 
 class SigningPurpose(StrEnum):
@@ -61,10 +62,22 @@ class SigningPurpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ToBeSigned:
-    """The bytes that the provider made, base64url both."""
+    """The bytes that the provider made, base64url both, for the RSA keys of today's cards."""
 
     protected: str
     payload: str
+
+    def under(self, alg: str) -> Self:
+        """The bytes for a card whose key signs with `alg`: the same payload, under the header of that key.
+
+        The provider sees no certificate before it makes them. Nothing is left open for that: purpose and key
+        determine the header, so there is one form of the bytes for each card, here and at verification.
+
+        :param alg: of `card.certificates.signing_key`.
+        """
+        if alg == _TODAYS_ALG:
+            return self
+        return replace(self, protected=b64url_encode(encode_json({**self.header(), "alg": alg})))
 
     @property
     def signing_input(self) -> bytes:
@@ -118,9 +131,9 @@ def refuse_controls(text: str) -> None:
         raise Fault("card.text_controls")
 
 
-def protected_header(purpose: SigningPurpose) -> Mapping[str, str]:
-    """What stands in the protected header, exactly; the keys of today's cards are RSA (RFC 7515 §4.1)."""
-    return {"alg": "RS256", "typ": purpose.typ}
+def protected_header(purpose: SigningPurpose, alg: str = _TODAYS_ALG) -> Mapping[str, str]:
+    """What stands in the protected header, exactly (RFC 7515 §4.1)."""
+    return {"alg": alg, "typ": purpose.typ}
 
 
 def named_certificates(certificates: Iterable[JpkiCertificate]) -> Mapping[str, str]:
@@ -167,7 +180,11 @@ def prepare(
     return ToBeSigned(b64url_encode(header), b64url_encode(encode_json(claims)))
 
 
-def _check_signature(container: Flattened, certificate: JpkiCertificate, expecting: SigningPurpose) -> None:
+def _check_signature(container: Flattened, certificate: JpkiCertificate, expecting: SigningPurpose) -> str:
+    """Whether the certificate's key signed, by the one algorithm that it signs with.
+
+    :returns: that algorithm.
+    """
     try:
         header = container.protected_header()
     except ValueError as error:
@@ -175,11 +192,12 @@ def _check_signature(container: Flattened, certificate: JpkiCertificate, expecti
     if header.get("typ") != expecting.typ:
         raise CardRejected("card.purpose")
     public_key, alg = signing_key(certificate.x509)
-    if dict(header) != {"alg": alg, "typ": expecting.typ}:
+    if header != protected_header(expecting, alg):
         raise CardRejected("card.malformed")
     key = VerificationKey.from_public_key(public_key, alg)
     if not key.verifies(container.signing_input, container.signature):
         raise CardRejected("card.signature")
+    return alg
 
 
 def _check_path(
@@ -196,7 +214,8 @@ def verify_signed_by_card(
     """Verify what a My Number card signed.
 
     :param expecting: the purpose of the attempt; a signature for another is refused.
-    :param prepared: the bytes made for this attempt; the caller has consumed its challenge already.
+    :param prepared: the bytes made for this attempt, which the card signed under its key's own header; the
+        caller has consumed its challenge already.
     :param now: aware UTC time at which certificate and request must be valid; ±60 s for `iat`.
     :raises CardRejected: `card.purpose`, `card.bytes`, `card.expired` for a late answer,
         `card.certificate_expired`, `card.signature`, `card.path`, `card.revoked`, `card.status_unavailable`,
@@ -204,8 +223,8 @@ def verify_signed_by_card(
     Source: 公的個人認証 証明書プロファイル; RFC 7515 §5.2.
     """
     certificate = read_certificate(container.leaf_der)
-    _check_signature(container, certificate, expecting)
-    if (container.protected, container.payload) != (prepared.protected, prepared.payload):
+    expected = prepared.under(_check_signature(container, certificate, expecting))
+    if (container.protected, container.payload) != (expected.protected, expected.payload):
         raise CardRejected("card.bytes")
     issued = container.claims().get("iat")
     age = now.timestamp() - issued if isinstance(issued, int) else float("inf")

@@ -44,6 +44,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "card.service_down": FaultKind(503, "PC/SC part 5"),
     "card.in_use": FaultKind(400, "PC/SC part 5"),
     "card.no_card": FaultKind(400, "PC/SC part 5"),
+    "card.several": FaultKind(400, "PC/SC part 5"),
     "card.removed": FaultKind(400, "PC/SC part 5"),
     "card.not_my_number": FaultKind(400, "ISO/IEC 7816-4 §11.1.1"),
     "card.no_certificate": FaultKind(400, "公的個人認証 利用者クライアント仕様"),

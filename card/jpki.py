@@ -8,12 +8,19 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
 from card.application import Application, expect
-from card.certificates import Purpose
+from card.certificates import Purpose, signing_key
+from card.container import ToBeSigned
 from card.faults import Fault
+from card.jose import Flattened
 
 APPLICATION: Final = bytes.fromhex("D392F000260100000001")
 _DIGEST_INFO_SHA256: Final = bytes.fromhex("3031300D060960864801650304020105000420")
+_P384_OCTETS: Final = 48
 _TOKEN_INFO: Final = 0x0006
 _LABEL_OCTETS: Final = 32
 
@@ -87,21 +94,52 @@ class JpkiCard(Application):
         self._unlock(_FILES[purpose].pin, _PIN_SHAPE[purpose], pin, confirm_last_try=confirm_last_try)
 
     def sign(
-        self, purpose: Purpose, pin: bytearray, signing_input: bytes, *, confirm_last_try: bool = False
-    ) -> tuple[bytes, bytes]:
-        """Verify the PIN once and sign with SHA-256 and PKCS#1 v1.5.
+        self, purpose: Purpose, pin: bytearray, prepared: ToBeSigned, *, confirm_last_try: bool = False
+    ) -> Flattened:
+        """Verify the PIN once and sign, with the algorithm of the key that is on this card.
 
         :param pin: as for `unlock`, with `confirm_last_try`.
-        :returns: the certificate (DER) and the signature.
-        :raises Fault: as `unlock`.
+        :raises Fault: as `unlock`; `card.path` for a key that no My Number card has.
         """
         self.unlock(purpose, pin, confirm_last_try=confirm_last_try)
-        certificate = self.certificate(purpose)
+        leaf = self.certificate(purpose)
+        alg = _algorithm(leaf)
+        made = prepared.under(alg)
         self._select(_FILES[purpose].key)
-        return certificate, self._sign(signing_input)
+        return Flattened(made.protected, made.payload, self._sign(alg, made.signing_input), leaf)
 
-    def _sign(self, signing_input: bytes) -> bytes:
-        info = _DIGEST_INFO_SHA256 + hashlib.sha256(signing_input).digest()
-        status, signature = self._send(b"\x80\x2a\x00\x80" + bytes([len(info)]) + info + b"\x00")
+    def _sign(self, alg: str, signing_input: bytes) -> bytes:
+        """JWS signature octets (RFC 7518 §3.3, §3.4).
+
+        What a P-384 card is given and answers is assumed, for none is out: the same command, with the bare
+        digest, as there is no DigestInfo in ECDSA (ISO/IEC 7816-8, PSO: COMPUTE DIGITAL SIGNATURE).
+        """
+        if alg == "ES384":
+            return _raw(self._signed(hashlib.sha384(signing_input).digest()))
+        return self._signed(_DIGEST_INFO_SHA256 + hashlib.sha256(signing_input).digest())
+
+    def _signed(self, content: bytes) -> bytes:
+        status, signature = self._send(b"\x80\x2a\x00\x80" + bytes([len(content)]) + content + b"\x00")
         expect(status)
         return signature
+
+
+def _algorithm(leaf: bytes) -> str:
+    """What the key of a certificate signs with; the certificate is judged by whoever verifies."""
+    try:
+        return signing_key(x509.load_der_x509_certificate(leaf))[1]
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise Fault("card.failed", status="") from error
+
+
+def _raw(signature: bytes) -> bytes:
+    """An ECDSA signature as JOSE has it, r || s (RFC 7518 §3.4).
+
+    Cards answer so, or in DER (RFC 3279 §2.2.3); that both are as long takes r and s of some 45 octets.
+    """
+    if len(signature) == 2 * _P384_OCTETS:
+        return signature
+    try:
+        return b"".join(part.to_bytes(_P384_OCTETS, "big") for part in decode_dss_signature(signature))
+    except (ValueError, OverflowError) as error:
+        raise Fault("card.failed", status="") from error

@@ -28,9 +28,7 @@ def link_on(
         card.unlock(Purpose.SIGNATURE, password)
         signature = card.certificate(Purpose.SIGNATURE)
         made = prepare(named_certificates(read_certificate(der) for der in (authentication, signature)))
-
-        def signed(purpose: Purpose, secret: bytearray) -> Flattened:
-            leaf, octets = card.sign(purpose, secret, made.signing_input)
-            return Flattened(made.protected, made.payload, octets, leaf)
-
-        return made, (signed(Purpose.AUTHENTICATION, pin), signed(Purpose.SIGNATURE, password))
+        return made, (
+            card.sign(Purpose.AUTHENTICATION, pin, made),
+            card.sign(Purpose.SIGNATURE, password, made),
+        )

@@ -20,7 +20,4 @@ def sign_on(
     :raises Fault: `card.*` of the reader and of `JpkiCard.sign`.
     """
     with reader.connect() as transport, JpkiCard(transport) as card:
-        leaf, signature = card.sign(
-            certificate, pin, prepared.signing_input, confirm_last_try=confirm_last_try
-        )
-    return Flattened(prepared.protected, prepared.payload, signature, leaf)
+        return card.sign(certificate, pin, prepared, confirm_last_try=confirm_last_try)

@@ -7,6 +7,7 @@ issues.
 
 import secrets
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Final, Self
 
 from asn1crypto.core import UTF8String
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -35,7 +36,7 @@ from card.certificates import (
 from card.dates import ERAS
 from card.revocation import CrlFiles
 from card.trust import Trust
-from card.virtual.card import CardContents, Pin, Printed, VirtualCard
+from card.virtual.card import CardContents, CardPrivateKey, Pin, Printed, VirtualCard
 from card.virtual.store import write_private
 
 _UNIT: Final = {
@@ -66,8 +67,13 @@ class Holder:
 
 
 def new_card_key() -> rsa.RSAPrivateKey:
-    """A key as on today's cards."""
+    """A key as on today's cards, and of their roots."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def new_p384_card_key() -> ec.EllipticCurvePrivateKey:
+    """A key as on the cards of the next generation."""
+    return ec.generate_private_key(ec.SECP384R1())
 
 
 def _root_name(purpose: Purpose) -> x509.Name:
@@ -307,13 +313,15 @@ class TestAuthority:
         password: str = "ABC123",  # noqa: S107 - the sandbox's, printed in its tour
         label: str | None = None,
         signature: bool = True,
+        new_key: Callable[[], CardPrivateKey] = new_card_key,
     ) -> VirtualCard:
         """Make a card; its certificates, and what is printed on it.
 
         :param pin: of the user authentication key, and of 券面事項入力補助.
         :param signature: whether it has a signature certificate, which nobody under fifteen has.
+        :param new_key: makes the keys of this card.
         """
-        keys = {purpose: new_card_key() for purpose in Purpose}
+        keys = {purpose: new_key() for purpose in Purpose}
         leaves = {
             purpose: self.issue(purpose, holder, keys[purpose].public_key(), now).public_bytes(Encoding.DER)
             for purpose in Purpose

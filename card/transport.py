@@ -20,5 +20,5 @@ class Reader(Protocol):
     def connect(self) -> AbstractContextManager[Transport]:
         """Hold the card that lies there.
 
-        :raises Fault: `card.service_down`, `card.no_reader` or `card.no_card`.
+        :raises Fault: `card.service_down`, `card.no_reader`, `card.no_card`, `card.in_use` or `card.several`.
         """

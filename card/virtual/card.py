@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA384
 
 from card import attributes, jpki
 
@@ -21,12 +23,18 @@ _NOT_FOUND: Final = b"\x6a\x82"
 _WRONG_P1_P2: Final = b"\x6a\x86"
 _WRONG_OFFSET: Final = b"\x6b\x00"
 _NO_INSTRUCTION: Final = b"\x6d\x00"
+_NO_CLASS: Final = b"\x6e\x00"
+_CLASSES: Final = frozenset({0x00, 0x80})
 _TOKEN_LABEL: Final = b"JPKIAPICCTOKEN2"
 
 
 def _token_info() -> bytes:
     """CK_TOKEN_INFO, 160 octets, of which the label is what readers look at."""
     return _TOKEN_LABEL.ljust(32) + b"JPKI".ljust(32) + b"".ljust(96)
+
+
+CardPrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+"""RSA-2048 as on today's cards, P-384 as on those of the next generation."""
 
 
 class Pulled(OSError):  # noqa: N818 - what happened to the card
@@ -74,10 +82,10 @@ class CardContents:
     """
 
     label: str
-    authentication_key: rsa.RSAPrivateKey
+    authentication_key: CardPrivateKey
     authentication_certificate: bytes
     authentication_ca: bytes
-    signature_key: rsa.RSAPrivateKey
+    signature_key: CardPrivateKey
     signature_certificate: bytes | None
     signature_ca: bytes
     pin: Pin
@@ -102,13 +110,14 @@ class _Application:
 
     files: Mapping[int, _File]
     pins: Mapping[int, Pin]
-    keys: Mapping[int, tuple[int, rsa.RSAPrivateKey]] = field(default_factory=dict)
+    keys: Mapping[int, tuple[int, CardPrivateKey]] = field(default_factory=dict)
 
     def has(self, file: int) -> bool:
         """Whether it can be selected."""
         return file in self.files or file in self.pins or file in self.keys
 
 
+_ISSUER_SECURITY_DOMAIN: Final = bytes.fromhex("A000000151")
 _NO_APPLICATION: Final = _Application({}, {})
 _NO_FILE: Final = 0
 
@@ -121,7 +130,8 @@ def _jpki(contents: CardContents) -> _Application:
         0x000A: _File(contents.authentication_certificate),
         0x000B: _File(contents.authentication_ca),
     }
-    pins, keys = {0x0018: contents.pin}, {0x0017: (0x0018, contents.authentication_key)}
+    pins = {0x0018: contents.pin}
+    keys = {0x0017: (0x0018, contents.authentication_key)}
     if contents.signature_certificate is not None:
         files[0x0001] = _File(contents.signature_certificate, frozenset({0x001B}))
         pins[0x001B] = contents.password
@@ -173,18 +183,21 @@ class VirtualCard:
 
     def process(self, apdu: bytes) -> bytes:
         """Answer one command APDU (ISO/IEC 7816-4), short lengths only."""
-        if len(apdu) < 4:
+        if len(apdu) < 4 or len(apdu) not in _lengths(apdu[4:5]):
             return _WRONG_LENGTH
+        if apdu[0] not in _CLASSES:
+            return _NO_CLASS
         instruction, p1, p2, body = apdu[:2], apdu[2], apdu[3], apdu[4:]
+        data = body[1 : 1 + body[0]] if len(body) > 1 else b""
         match instruction:
             case b"\x00\xa4":
-                return self._select(p1, p2, _data(body))
+                return self._select(p1, p2, data)
             case b"\x00\x20":
-                return self._verify(p1, p2, _data(body))
+                return self._verify(p1, p2, data)
             case b"\x00\xb0":
                 return self._read(p1 << 8 | p2, body)
             case b"\x80\x2a":
-                return self._sign(p1, p2, _data(body))
+                return self._sign(p1, p2, data)
             case _:
                 return _NO_INSTRUCTION
 
@@ -192,10 +205,11 @@ class VirtualCard:
         if (p1, p2) == (0x00, 0x00):
             return _OK
         if (p1, p2) == (0x04, 0x0C):
+            if name not in self._applications and not name.startswith(_ISSUER_SECURITY_DOMAIN):
+                return _NOT_FOUND  # and everything stays as it was
             self.power_off()
             self._application = self._applications.get(name, _NO_APPLICATION)
-            known = name in self._applications or name.startswith(b"\xa0\x00\x00\x01\x51")
-            return _OK if known else _NOT_FOUND
+            return _OK
         if (p1, p2) == (0x02, 0x0C):
             file = int.from_bytes(name, "big")
             if not self._application.has(file):
@@ -229,7 +243,7 @@ class VirtualCard:
             return _WRONG_OFFSET
         return file.content[offset : offset + (le[0] or 256)] + _OK
 
-    def _sign(self, p1: int, p2: int, digest_info: bytes) -> bytes:
+    def _sign(self, p1: int, p2: int, content: bytes) -> bytes:
         if (p1, p2) != (0x00, 0x80):
             return _WRONG_P1_P2
         if self._selected not in self._application.keys:
@@ -237,20 +251,19 @@ class VirtualCard:
         pin, key = self._application.keys[self._selected]
         if pin not in self._verified:
             return _SECURITY_NOT_SATISFIED
-        size = key.key_size // 8
-        if not digest_info:
+        if not content:
             return _WRONG_LENGTH
-        if len(digest_info) > size - 11:
+        if isinstance(key, rsa.RSAPrivateKey):
+            fits = len(content) <= key.key_size // 8 - 11
+            return _sign_pkcs1_v15(key, content) + _OK if fits else _CONDITIONS
+        if len(content) != SHA384.digest_size:
             return _CONDITIONS
-        return _sign_pkcs1_v15(key, digest_info) + _OK
+        return key.sign(content, ec.ECDSA(Prehashed(SHA384()))) + _OK
 
 
-def _data(body: bytes) -> bytes:
-    """Command data of a case 1, 3 or 4 APDU; a length that does not fit leaves nothing."""
-    if not body:
-        return b""
-    size = body[0]
-    return body[1 : 1 + size] if len(body) in {1 + size, 2 + size} else b""
+def _lengths(first: bytes) -> frozenset[int]:
+    """How long an APDU may be, cases 1 to 4, by its Lc or Le (ISO/IEC 7816-4 §5.2)."""
+    return frozenset({5, 5 + first[0], 6 + first[0]}) if first else frozenset({4})
 
 
 def _sign_pkcs1_v15(key: rsa.RSAPrivateKey, digest_info: bytes) -> bytes:

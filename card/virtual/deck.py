@@ -45,13 +45,18 @@ class LocalDeck:
     """A deck in this process.
 
     :param laid: called with the card that now lies on the reader, or None.
+    :param still_lies: whether it does; a card may have been pulled out, and a reader away.
     """
 
     def __init__(
-        self, cards: Mapping[str, VirtualCard], laid: Callable[[VirtualCard | None], None] = lambda _: None
+        self,
+        cards: Mapping[str, VirtualCard],
+        laid: Callable[[VirtualCard | None], None] = lambda _: None,
+        still_lies: Callable[[], bool] = lambda: True,
     ) -> None:
         self._cards = dict(cards)
         self._laid = laid
+        self._still_lies = still_lies
         self._inserted: str | None = None
         self._lock = threading.RLock()
 
@@ -61,13 +66,16 @@ class LocalDeck:
 
     def inserted(self) -> str | None:
         """The card on the reader, if any."""
-        return self._inserted
+        with self._lock:
+            if self._inserted is not None and not self._still_lies():
+                self.remove()
+            return self._inserted
 
     def insert(self, name: str) -> None:
         """Lay a card on the reader."""
         with self._lock:
             card = self._cards[name]
-            if name == self._inserted:
+            if name == self.inserted():
                 return  # a reader needs a while to see a card that was gone for a moment
             self.remove()
             self._laid(card)

@@ -8,6 +8,7 @@ from typing import Final, Self
 from card.virtual.card import Pulled, VirtualCard
 
 _SLOW_S: Final = 0.5
+_SURPLUS: Final = 300
 _NONE_OF_OURS: Final = b"\xff\xfe"
 
 
@@ -18,6 +19,7 @@ class Failure(StrEnum):
     ERROR = "error"
     CUT = "cut"
     GARBAGE = "garbage"
+    OVERSIZED = "oversized"
     ENDLESS = "endless"
     SLOW = "slow"
 
@@ -63,6 +65,8 @@ class FailingCard(VirtualCard):
                 return answer[:1]
             case Failure.GARBAGE:
                 return _NONE_OF_OURS + b"\x90\x00"
+            case Failure.OVERSIZED:
+                return answer[:-2] + bytes(_SURPLUS) + answer[-2:]
             case _:
                 time.sleep(_SLOW_S)
                 return answer

@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -17,21 +17,21 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from card.virtual.card import CardContents, Pin, Printed, VirtualCard
+from card.virtual.card import CardContents, CardPrivateKey, Pin, Printed, VirtualCard
 
 
 def _text(octets: bytes) -> str:
     return b64encode(octets).decode("ascii")
 
 
-def _key(key: rsa.RSAPrivateKey) -> str:
+def _key(key: CardPrivateKey) -> str:
     return _text(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def _load_key(text: str) -> rsa.RSAPrivateKey:
+def _load_key(text: str) -> CardPrivateKey:
     key = load_der_private_key(b64decode(text), password=None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise ValueError("a card's key is RSA")
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise ValueError("a card's key is RSA or EC")
     return key
 
 

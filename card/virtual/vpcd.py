@@ -52,6 +52,10 @@ class VpcdSlot:
         self._thread = threading.Thread(target=_serve, args=(connection, card), name="vpcd", daemon=True)
         self._thread.start()
 
+    def holds(self) -> bool:
+        """Whether a card lies there still."""
+        return self._thread is not None and self._thread.is_alive()
+
     def _hang_up(self) -> None:
         if self._connection is None or self._thread is None:
             return

@@ -1,6 +1,11 @@
-"""card.bridge.peers: whose socket is at the other end, judged by both whole addresses (proc(5), net/tcp)."""
+"""card.bridge.peers: whose socket is at the other end, judged by both whole addresses (proc(5), net/tcp).
+
+Each way of asking runs here: Linux is asked for the socket's owner; what Windows and macOS are asked, for the
+process that holds it, psutil answers on Linux too, and is told here what macOS tells those who are not root.
+"""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -8,11 +13,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 from starlette.datastructures import Address
 
+import card
+from card.bridge import peers
 from card.bridge.app import Bridge, create_bridge
 from card.bridge.command import server_of
 from card.bridge.peers import is_our_user
@@ -30,6 +39,24 @@ def connected(stack: ExitStack, family: socket.AddressFamily, host: str) -> tupl
     return Address(*peer[:2]), Address(*served.getsockname()[:2])
 
 
+WAYS = ("linux", "win32", "darwin")
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How another system is asked, as far as it can be here."""
+    name: str = request.param
+
+    def told_to_root_alone(kind: str) -> None:
+        raise psutil.AccessDenied(msg=kind)
+
+    monkeypatch.setattr(peers.sys, "platform", name)
+    if name == "darwin":
+        monkeypatch.setattr(psutil, "net_connections", told_to_root_alone)
+    return name
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::ffff:127.0.0.1")]
 )
@@ -38,6 +65,7 @@ def test_a_program_of_ours_is_let_in(family: socket.AddressFamily, host: str) ->
         assert is_our_user(*connected(stack, family, host))
 
 
+@pytest.mark.usefixtures("way")
 def test_the_same_ports_at_another_address_are_another_connection() -> None:
     with ExitStack() as stack:
         client, server = connected(stack, socket.AF_INET, "127.0.0.1")
@@ -45,6 +73,7 @@ def test_the_same_ports_at_another_address_are_another_connection() -> None:
         assert not is_our_user(client, Address("127.0.0.2", server.port))
 
 
+@pytest.mark.usefixtures("way")
 def test_a_connection_that_is_none_is_nobodys() -> None:
     for nowhere in (Address("127.0.0.1", 1), Address("somewhere", 1), Address("::1", 1)):
         assert not is_our_user(nowhere, Address("127.0.0.1", 2))
@@ -68,6 +97,7 @@ def served() -> Iterator[str]:
     thread.join(10)
 
 
+@pytest.mark.usefixtures("way")
 def test_the_bridge_as_served_lets_its_own_user_in(served: str) -> None:
     assert httpx2.get(served).status_code == 200
 
@@ -111,6 +141,7 @@ for forwarded in (None, sys.argv[2]):
 """
 
 
+@pytest.mark.usefixtures("way")
 def test_another_user_of_the_machine_is_kept_out_also_with_a_forged_header(served: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("bridge tests: only root can be another user")
@@ -125,3 +156,57 @@ def test_another_user_of_the_machine_is_kept_out_also_with_a_forged_header(serve
             timeout=60,
         )
     assert (stranger.stdout.split(), stranger.stderr) == (["403", "403"], "")
+
+
+def test_a_process_that_is_gone_or_not_ours_to_look_into_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows and Linux name no process, or one that tells nothing, where it is another user's."""
+    monkeypatch.setattr(peers.sys, "platform", "win32")
+    with ExitStack() as stack:
+        client, server = connected(stack, socket.AF_INET, "127.0.0.1")
+        known = psutil.net_connections("tcp")
+        for pid in (None, 0, 2**22):
+            unknown = [connection._replace(pid=pid) for connection in known]
+            monkeypatch.setattr(psutil, "net_connections", lambda _, told=unknown: told)
+            assert not is_our_user(client, server)
+
+
+@pytest.mark.parametrize(("system", "euid", "raised"), [("linux", 0, True), ("linux", 1000, False)])
+def test_sudo_takes_the_browser_away_from_its_user(
+    monkeypatch: pytest.MonkeyPatch, system: str, euid: int, raised: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: euid)
+    monkeypatch.setattr(peers.sys, "platform", system)
+    assert peers.runs_as_root() is raised
+
+
+def test_an_administrator_of_windows_stays_the_same_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no user ids at all."""
+    monkeypatch.setattr(peers.sys, "platform", "win32")
+    monkeypatch.delattr(os, "geteuid")
+    assert not peers.runs_as_root()
+
+
+ON_PCS = ("card/bridge", "card/pcsc.py", "card/commands.py", "card/application.py", "card/jpki.py",
+          "card/attributes.py", "card/signing.py", "card/request.py", "card/container.py", "card/pages",
+          "card/jose", "card/virtual/card.py", "card/virtual/deck.py", "card/virtual/store.py",
+          "card/virtual/vpcd.py")  # fmt: skip
+
+
+def found_missing(system: str, *paths: str) -> str:
+    """What mypy misses of the standard library on another system, by typeshed's own conditions."""
+    judged = subprocess.run(
+        [sys.executable, "-m", "mypy", "--platform", system, "--config-file=",
+         "--follow-imports=skip", "--ignore-missing-imports", "--cache-dir", os.devnull, *paths],
+        capture_output=True, check=False, text=True, timeout=110, cwd=Path(card.__file__).parents[1],
+    )  # fmt: skip
+    assert judged.returncode in {0, 1}, judged.stderr
+    return "\n".join(re.findall(r".*Module has no attribute.*", judged.stdout))
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_what_runs_on_peoples_pcs_asks_no_other_system_for_what_it_lacks(system: str) -> None:
+    assert found_missing(system, *ON_PCS) == ""
+
+
+def test_what_windows_lacks_would_be_found() -> None:
+    assert "geteuid" in found_missing("win32", "card/virtual/pcscd.py")

@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA384
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from card.certificates import Purpose, read_certificate
 from card.container import (
@@ -18,6 +15,7 @@ from card.container import (
     ToBeSigned,
     named_certificates,
     prepare,
+    protected_header,
     refuse_controls,
     verify_again,
     verify_signed_by_card,
@@ -140,25 +138,53 @@ def test_rfc5280_6_3_a_revoked_card_is_refused(tmp_path: Path) -> None:
     assert refusal(signed(lost, prepared), prepared, authority.trust()) == "card.revoked"
 
 
-def test_rfc7518_3_4_a_card_of_the_next_generation_signs_with_p384(
-    authority: TestAuthority, trust: Trust
+def test_rfc7518_3_4_a_card_of_the_next_generation_signs_the_same_request_with_p384(
+    next_card: VirtualCard, trust: Trust
 ) -> None:
-    key = ec.generate_private_key(ec.SECP384R1())
-    leaf = authority.issue(Purpose.AUTHENTICATION, HANAKO, key.public_key(), NOW)
-    header = b64url_encode(b'{"alg":"ES384","typ":"dairi-login+jws"}')
-    prepared = dataclasses.replace(login_bytes(), protected=header)
-    r, s = decode_dss_signature(key.sign(prepared.signing_input, ec.ECDSA(SHA384())))
-    container = Flattened(
-        prepared.protected,
-        prepared.payload,
-        r.to_bytes(48, "big") + s.to_bytes(48, "big"),
-        leaf.public_bytes(Encoding.DER),
-    )
+    prepared = login_bytes()
+    container = signed(next_card, prepared)
+    assert b64url_decode(container.protected) == b'{"alg":"ES384","typ":"dairi-login+jws"}'
+    assert (container.payload, len(container.signature)) == (prepared.payload, 96)
     evidence = verify_signed_by_card(
         container, expecting=SigningPurpose.LOGIN, prepared=prepared, trust=trust, now=NOW
     )
-    assert evidence.certificate.der == leaf.public_bytes(Encoding.DER)
-    assert refusal(container, login_bytes(), trust) == "card.bytes"
+    assert evidence.certificate.der == next_card.contents.authentication_certificate
+    assert refusal(container, login_bytes(nonce=b"m" * 16), trust) == "card.bytes"
+
+
+def test_a_mandate_of_a_card_of_the_next_generation_verifies_again(
+    next_card: VirtualCard, trust: Trust
+) -> None:
+    mandate = login_bytes(purpose=SigningPurpose.MANDATE, text="文", template="t", content={"a": 1})
+    container = signed(next_card, mandate, Purpose.SIGNATURE)
+    verify_signed_by_card(container, expecting=SigningPurpose.MANDATE, prepared=mandate, trust=trust, now=NOW)
+    _, claims = verify_again(container, expecting=SigningPurpose.MANDATE, trust=trust, at=NOW)
+    assert claims["text"] == "文"
+
+
+@pytest.mark.parametrize(("alg", "other"), [("RS256", "next_card"), ("ES384", "card")])
+def test_rfc8725_3_1_the_header_is_that_of_the_certificates_key_alone(
+    request: pytest.FixtureRequest, trust: Trust, alg: str, other: str
+) -> None:
+    """Nothing that whoever answers writes chooses the algorithm."""
+    prepared = login_bytes()
+    container = signed(request.getfixturevalue(other), prepared)
+    swapped = dataclasses.replace(container, protected=prepared.under(alg).protected)
+    assert refusal(swapped, prepared, trust) == "card.malformed"
+
+
+def test_a_p384_signature_in_der_is_none(next_card: VirtualCard, trust: Trust) -> None:
+    container = signed(next_card, login_bytes())
+    r, s = (int.from_bytes(container.signature[part : part + 48], "big") for part in (0, 48))
+    in_der = dataclasses.replace(container, signature=encode_dss_signature(r, s))
+    assert refusal(in_der, login_bytes(), trust) == "card.signature"
+
+
+def test_the_bytes_for_each_key_are_the_ones_of_the_module() -> None:
+    made = login_bytes()
+    assert made.under("RS256") is made
+    assert made.under("ES384").header() == protected_header(SigningPurpose.LOGIN, "ES384")
+    assert made.under("ES384").under("ES384") == made.under("ES384")
 
 
 def test_a_forged_signature_is_refused(card: VirtualCard, trust: Trust) -> None:

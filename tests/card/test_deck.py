@@ -3,16 +3,22 @@
 import socket
 import stat
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from card.certificates import Purpose
+from card.container import SigningPurpose, verify_signed_by_card
 from card.faults import Fault
+from card.trust import Trust
 from card.virtual.card import VirtualCard
 from card.virtual.deck import DeckClient, DeckServer, LocalDeck
+from card.virtual.holder import sign_as_holder
 from card.virtual.store import load_deck, save_card
-from card.virtual.vpcd import VpcdError
+from card.virtual.vpcd import VpcdError, VpcdSlot
+from tests.card.conftest import NOW, PREPARED
 
 
 def test_a_deck_is_moved_from_another_process(card: VirtualCard) -> None:
@@ -45,6 +51,21 @@ def test_a_deck_whose_reader_is_gone_says_so_and_goes_on(card: VirtualCard) -> N
         assert client.inserted() is None
         client.insert("花子")
         assert client.inserted() == "花子"
+
+
+def test_a_card_whose_reader_hung_up_lies_there_no_more_and_can_be_laid_again(card: VirtualCard) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as driver:
+        slot = VpcdSlot(port=driver.getsockname()[1])
+        deck = LocalDeck({"花子": card}, slot.lay, slot.holds)
+        for _ in range(2):
+            deck.insert("花子")
+            connection, _ = driver.accept()
+            assert deck.inserted() == "花子"
+            connection.close()
+            until = time.monotonic() + 5
+            while slot.holds() and time.monotonic() < until:
+                time.sleep(0.01)
+            assert deck.inserted() is None
 
 
 def test_a_deck_that_is_gone_is_a_fault(card: VirtualCard) -> None:
@@ -87,6 +108,15 @@ def test_a_card_keeps_its_keys_and_its_spent_tries(card: VirtualCard, tmp_path: 
         card.contents.signature_certificate,
         card.contents.printed,
     )
+
+
+def test_a_card_of_the_next_generation_is_kept_too(
+    next_card: VirtualCard, trust: Trust, tmp_path: Path
+) -> None:
+    save_card(next_card, tmp_path / "next.json")
+    (kept,) = load_deck(tmp_path).values()
+    container = sign_as_holder(kept, PREPARED, Purpose.AUTHENTICATION)
+    verify_signed_by_card(container, expecting=SigningPurpose.LOGIN, prepared=PREPARED, trust=trust, now=NOW)
 
 
 def test_a_childs_card_and_one_without_what_is_printed_are_kept_too(

@@ -1,15 +1,31 @@
 """card.jpki against the virtual card in this process: status words, tries, and what a person is told."""
 
+from dataclasses import replace
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
 
 from card.certificates import Purpose, read_certificate
 from card.faults import Fault
-from card.jpki import JpkiCard
+from card.jose import Flattened
+from card.jpki import JpkiCard, _raw
+from card.test_authority import TestAuthority
 from card.virtual.card import VirtualCard
 from card.virtual.deck import InProcessReader, LocalDeck
 from card.virtual.holder import lay_down
+from tests.card.conftest import HANAKO, NOW, PREPARED
 
 PIN, PASSWORD = b"1234", b"ABC123"
 OPEN = bytes.fromhex("00A4040C0AD392F000260100000001")
@@ -17,9 +33,9 @@ SELECT_PIN, SELECT_KEY = bytes.fromhex("00A4020C020018"), bytes.fromhex("00A4020
 VERIFY, SIGN = b"\x00\x20\x00\x80\x04" + PIN, bytes.fromhex("802A0080") + b"\x01a\x00"
 
 
-def sign(card: VirtualCard, purpose: Purpose, pin: bytes, *, confirm: bool = False) -> tuple[bytes, bytes]:
+def sign(card: VirtualCard, purpose: Purpose, pin: bytes, *, confirm: bool = False) -> Flattened:
     with lay_down(card).connect() as transport, JpkiCard(transport) as jpki:
-        return jpki.sign(purpose, bytearray(pin), b"abc", confirm_last_try=confirm)
+        return jpki.sign(purpose, bytearray(pin), PREPARED, confirm_last_try=confirm)
 
 
 def fault(card: VirtualCard, purpose: Purpose, pin: bytes, *, confirm: bool = False) -> Fault:
@@ -32,9 +48,63 @@ def fault(card: VirtualCard, purpose: Purpose, pin: bytes, *, confirm: bool = Fa
 def test_both_keys_sign_and_the_certificate_verifies_it(
     card: VirtualCard, purpose: Purpose, pin: bytes
 ) -> None:
-    der, signature = sign(card, purpose, pin)
-    key = read_certificate(der).x509.public_key()
-    key.verify(signature, b"abc", PKCS1v15(), SHA256())  # type: ignore[union-attr, call-arg] # an RSA key
+    made = sign(card, purpose, pin)
+    key = read_certificate(made.leaf_der).x509.public_key()
+    assert isinstance(key, RSAPublicKey)
+    key.verify(made.signature, PREPARED.signing_input, PKCS1v15(), SHA256())
+
+
+@pytest.mark.parametrize(("purpose", "pin"), [(Purpose.AUTHENTICATION, PIN), (Purpose.SIGNATURE, PASSWORD)])
+def test_rfc7518_3_4_both_keys_of_the_next_card_sign_with_sha_384(
+    next_card: VirtualCard, purpose: Purpose, pin: bytes
+) -> None:
+    made = sign(next_card, purpose, pin)
+    key = read_certificate(made.leaf_der).x509.public_key()
+    assert isinstance(key, EllipticCurvePublicKey)
+    r, s = (int.from_bytes(made.signature[part : part + 48], "big") for part in (0, 48))
+    key.verify(encode_dss_signature(r, s), made.signing_input, ECDSA(SHA384()))
+
+
+@given(r=st.integers(1, 2**384 - 1), s=st.integers(1, 2**384 - 1))
+def test_rfc7518_3_4_either_form_of_an_ecdsa_signature_becomes_joses(r: int, s: int) -> None:
+    raw = r.to_bytes(48, "big") + s.to_bytes(48, "big")
+    assert _raw(raw) == raw
+    assert _raw(encode_dss_signature(r, s)) == raw
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"0", bytes(95), bytes(97), encode_dss_signature(2**384, 1), encode_dss_signature(1, 1) + b"0"],
+)
+def test_rfc3279_2_2_3_what_is_neither_form_is_a_failed_card(answer: bytes) -> None:
+    with pytest.raises(Fault, match=r"card\.failed"):
+        _raw(answer)
+
+
+def test_the_card_is_given_the_command_that_every_implementation_gives(card: VirtualCard) -> None:
+    """The vector of the reference, §1.2: SHA-256 of "abc"."""
+    sent: list[bytes] = []
+
+    class Listening:
+        def transmit(self, apdu: bytes) -> bytes:
+            sent.append(apdu)
+            return card.process(apdu)
+
+    with JpkiCard(Listening()) as jpki:
+        jpki.unlock(Purpose.AUTHENTICATION, bytearray(PIN))
+        jpki._select(0x0017)
+        jpki._sign("RS256", b"abc")
+        assert sent[-1].hex().upper() == (
+            "802A0080333031300D060960864801650304020105000420"
+            "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD00"
+        )
+
+
+def test_a_key_that_no_my_number_card_has_signs_nothing(card: VirtualCard, authority: TestAuthority) -> None:
+    key = generate_private_key(SECP256R1())
+    leaf = authority.issue(Purpose.AUTHENTICATION, HANAKO, key.public_key(), NOW).public_bytes(Encoding.DER)
+    other = VirtualCard(replace(card.contents, authentication_certificate=leaf))
+    assert fault(other, Purpose.AUTHENTICATION, PIN).code == "card.path"
 
 
 def test_a_wrong_pin_says_how_many_tries_are_left_and_a_right_one_resets_them(card: VirtualCard) -> None:
@@ -137,7 +207,7 @@ def test_iso7816_4_11_6_6_a_verified_card_is_not_taken_for_a_blocked_one(card: V
         assert jpki.tries_left(Purpose.AUTHENTICATION) == 3
         transport.transmit(SELECT_KEY)
         assert transport.transmit(SIGN) == b"\x69\x82"
-        assert len(jpki.sign(Purpose.AUTHENTICATION, bytearray(PIN), b"abc")[1]) == 256
+        assert len(jpki.sign(Purpose.AUTHENTICATION, bytearray(PIN), PREPARED).signature) == 256
 
 
 def test_a_card_that_never_says_its_tries_is_told(card: VirtualCard) -> None:

@@ -16,6 +16,7 @@ from card.pages import LOCALES, load_catalogue
 from card.virtual.card import Pin, VirtualCard
 from card.virtual.deck import InProcessReader, LocalDeck
 from card.virtual.failing import FailingCard, Failure
+from tests.card.conftest import PREPARED
 
 README = Path(package.__file__).with_name("README.md")
 BEGIN, END = "<!-- what happens -->\n", "<!-- until here -->\n"
@@ -35,7 +36,7 @@ def use(reader: InProcessReader, what: str, pin: bytes) -> str:
             else:
                 purpose = Purpose.AUTHENTICATION if what == "log in" else Purpose.SIGNATURE
                 with JpkiCard(transport) as jpki:
-                    jpki.sign(purpose, bytearray(pin), b"abc")
+                    jpki.sign(purpose, bytearray(pin), PREPARED)
     except Fault as fault:
         return fault.code
     return DONE
