@@ -29,6 +29,10 @@ soak: $(VENV)/.dev ## Run at length what `make test` runs briefly: a hundred kil
 	@sh deploy/install/debian.sh test
 	DAIRI_SOAK=1 $(BIN)/python -m pytest -n auto --no-loadscope-reorder -rP $(SOAKING)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## Let a fuzzer try what outsiders reach, for ten minutes or FUZZ_SECONDS (Linux on x86_64 alone)
+	$(BIN)/python -m tests.fuzz
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Format, lint, types and layers, changing nothing
 	$(BIN)/ruff format --check .

@@ -13,11 +13,12 @@ from functools import cached_property
 from typing import Final
 
 from asn1crypto.core import UTF8String
+from asn1crypto.x509 import Certificate
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from card.dates import ERAS
@@ -31,7 +32,11 @@ TEST_AUTHENTICATION_POLICY: Final = x509.ObjectIdentifier("1.2.392.200149.8.5.1.
 
 ATTRIBUTE: Final = "1.2.392.200149.8.5.5."
 _BIRTH_DATE: Final = re.compile(r"([0-5]?)([0-9]{4})([0-9]{2})([0-9]{2})\Z")
-_LONGEST_SERIAL: Final = 2**160
+_LARGEST: Final = 8192
+"""Octets; a card's own has some two thousand."""
+_LONGEST_SERIAL: Final = 2**159
+"""Twenty octets, the first bit being the sign (RFC 5280 §4.1.2.2)."""
+_ATTRIBUTES: Final = frozenset("123456")
 _POWERS: Final = {
     prime: {pow(65537, exponent, prime) for exponent in range(prime)}
     for prime in range(3, 168)
@@ -44,6 +49,7 @@ _UNREADABLE: Final = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
     UnsupportedAlgorithm,
+    TypeError,  # a name that is a bit string
 )
 
 
@@ -169,13 +175,12 @@ def _attributes(certificate: x509.Certificate) -> SignedAttributes:
     """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        found = {
-            other.type_id.dotted_string.removeprefix(ATTRIBUTE): str(
-                UTF8String.load(other.value, strict=True).native
-            )
+        numbered = [
+            (other.type_id.dotted_string.removeprefix(ATTRIBUTE), other.value)
             for other in names.get_values_for_type(x509.OtherName)
-            if other.type_id.dotted_string.startswith(ATTRIBUTE)
-        }
+        ]
+        ours = [(number, value) for number, value in numbered if number in _ATTRIBUTES]
+        found = {number: str(UTF8String.load(value, strict=True).native) for number, value in ours}
         attributes = SignedAttributes(
             name=found["1"],
             name_substitutes=found["2"],
@@ -186,18 +191,28 @@ def _attributes(certificate: x509.Certificate) -> SignedAttributes:
         )
     except (x509.ExtensionNotFound, KeyError, ValueError, TypeError) as error:
         raise CardRejected("card.malformed") from error
-    if len(attributes.name_substitutes) != len(attributes.name):
+    if len(found) != len(ours) or not (attributes.name and attributes.address):
         raise CardRejected("card.malformed")
+    for text, substitutes in (
+        (attributes.name, attributes.name_substitutes),
+        (attributes.address, attributes.address_substitutes),
+    ):
+        if len(substitutes) != len(text) or not set(substitutes) <= {"0", "1"}:
+            raise CardRejected("card.malformed")
     return attributes
 
 
 def _load(der: bytes) -> x509.Certificate:
     """Parse everything at once: the library leaves most of it until it is asked for, far from here."""
+    if len(der) > _LARGEST:
+        raise CardRejected("card.malformed")
     try:
         certificate = x509.load_der_x509_certificate(der)
         common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         whole = certificate.public_bytes(Encoding.DER) == der
-        serial_fits = 0 < certificate.serial_number < _LONGEST_SERIAL
+        has_profile = (
+            certificate.version is x509.Version.v3 and 0 < certificate.serial_number < _LONGEST_SERIAL
+        )
         _ = certificate.extensions, certificate.public_key(), certificate.signature_hash_algorithm
         _ = (
             certificate.issuer.public_bytes(),
@@ -206,7 +221,7 @@ def _load(der: bytes) -> x509.Certificate:
         )
     except _UNREADABLE as error:
         raise CardRejected("card.malformed") from error
-    if not (whole and serial_fits and len(common_names) == 1):
+    if not (whole and has_profile and len(common_names) == 1):
         raise CardRejected("card.malformed")
     return certificate
 
@@ -214,7 +229,7 @@ def _load(der: bytes) -> x509.Certificate:
 def read_certificate(der: bytes) -> JpkiCertificate:
     """Read a certificate of the card.
 
-    :param der: exactly one X.509 certificate.
+    :param der: exactly one X.509 certificate, at most 8 KiB.
     :raises CardRejected: `card.malformed` for what is no such certificate, `card.policy` for one of another
         kind.
     """
@@ -230,6 +245,16 @@ def _is_of_a_broken_chip(modulus: int) -> bool:
     return all(modulus % prime in powers for prime, powers in _POWERS.items())
 
 
+def _is_written_plainly(certificate: x509.Certificate, key: CardPublicKey) -> bool:
+    """Whether the key is in the one form of the profile.
+
+    The library also reads one that is for PSS alone, points that are compressed, and curves that are spelt
+    out instead of named (RFC 3279 §2.3.1, RFC 4055 §1.2, RFC 5480 §2.1.1, CVE-2020-0601).
+    """
+    written = Certificate.load(certificate.public_bytes(Encoding.DER)).public_key.dump()
+    return bool(written == key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
 def signing_key(certificate: x509.Certificate) -> tuple[CardPublicKey, str]:
     """The certificate's key and the one algorithm it signs with (RFC 7518 §3.1).
 
@@ -238,10 +263,13 @@ def signing_key(certificate: x509.Certificate) -> tuple[CardPublicKey, str]:
     :raises CardRejected: `card.path` for any other key, and for one that a broken chip made.
     """
     key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size == 2048 and key.public_numbers().e == 65537:
-        if _is_of_a_broken_chip(key.public_numbers().n):
-            raise CardRejected("card.path")
-        return key, "RS256"
-    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1):
-        return key, "ES384"
-    raise CardRejected("card.path")
+    if not (isinstance(key, CardPublicKey) and _is_written_plainly(certificate, key)):
+        raise CardRejected("card.path")
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        if isinstance(key.curve, ec.SECP384R1):
+            return key, "ES384"
+        raise CardRejected("card.path")
+    n, e = key.public_numbers().n, key.public_numbers().e
+    if key.key_size != 2048 or e != 65537 or n % 2 == 0 or _is_of_a_broken_chip(n):
+        raise CardRejected("card.path")
+    return key, "RS256"

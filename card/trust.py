@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.x509.oid import ExtensionOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from card.certificates import (
     AUTHENTICATION_POLICY,
@@ -38,6 +38,17 @@ _KNOWN_CRITICAL: Final = {
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
     ExtensionOID.EXTENDED_KEY_USAGE,
 }
+
+
+_USES: Final = {
+    Purpose.AUTHENTICATION: {ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, ExtendedKeyUsageOID.CLIENT_AUTH},
+    Purpose.SIGNATURE: {
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+        ExtendedKeyUsageOID.EMAIL_PROTECTION,
+        x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36"),  # documentSigning (RFC 9336)
+    },
+}
+"""What a certificate may be for, if it says so (RFC 5280 §4.2.1.12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +86,19 @@ class Trust:
 
 
 def _may_issue(anchor: x509.Certificate) -> bool:
-    """Whether an authority may sign certificates and their lists (RFC 5280 §6.1.4 k and n, §6.3.3 f)."""
+    """Whether an authority may sign certificates and their lists (RFC 5280 §6.1.4 k and n, §6.3.3 f).
+
+    One that limits which names it may give (§4.2.1.10), or says what we do not understand, is none: what it
+    says would not be kept.
+    """
     try:
         usage = anchor.extensions.get_extension_for_class(x509.KeyUsage).value
         constraints = anchor.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
         return False
-    return constraints.ca and usage.key_cert_sign and usage.crl_sign
+    limits = {extension.oid for extension in anchor.extensions if extension.critical} - _KNOWN_CRITICAL
+    named = any(isinstance(extension.value, x509.NameConstraints) for extension in anchor.extensions)
+    return constraints.ca and usage.key_cert_sign and usage.crl_sign and not (limits or named)
 
 
 def _issuer(
@@ -113,7 +130,17 @@ def _check_leaf(certificate: JpkiCertificate) -> None:
     usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
     if not usage.digital_signature or usage.key_cert_sign or usage.crl_sign:
         raise CardRejected("card.path")
+    _check_use(certificate)
     signing_key(leaf)
+
+
+def _check_use(certificate: JpkiCertificate) -> None:
+    try:
+        uses = certificate.x509.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return
+    if _USES[certificate.purpose].isdisjoint(uses):
+        raise CardRejected("card.path")
 
 
 def _check_validity(certificate: JpkiCertificate, now: datetime) -> None:

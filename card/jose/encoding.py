@@ -4,6 +4,7 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from math import isfinite
 from typing import Final
 
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*\Z")
@@ -52,13 +53,27 @@ def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(number: str) -> float:
+    value = float(number)
+    if not isfinite(value):
+        raise ValueError("a number that overflows")
+    return value
+
+
 def strict_json(text: str | bytes) -> Mapping[str, object]:
-    """Read one JSON object: no duplicate names at any depth, no `NaN` (RFC 8259 §4, §6).
+    """Read one JSON object: UTF-8, no duplicate names at any depth, no `NaN` (RFC 8259 §4, §6, §8.1).
+
+    Nor half a surrogate pair, written out or escaped, which nothing could write on (RFC 7493 §2.1), nor a
+    number that overflows (§2.2).
 
     :raises ValueError: for anything else.
     """
+    read = text if isinstance(text, str) else text.decode("utf-8")
     try:
-        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        value = json.loads(
+            read, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite
+        )
+        (json.dumps(value, ensure_ascii=False) if "\\u" in read else read).encode("utf-8")
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     if not isinstance(value, dict):

@@ -57,6 +57,8 @@ class Flattened:
             leaf = b64decode(chain[0], validate=True)
         except Base64Error as error:
             raise ValueError("x5c is not base64") from error
+        if b64encode(leaf).decode("ascii") != chain[0]:
+            raise ValueError("not canonical base64")
         return cls(protected, payload, b64url_decode(signature), leaf)
 
     @property

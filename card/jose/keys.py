@@ -88,8 +88,7 @@ class SoftwareSigner:
         )
 
     def _public_members(self) -> dict[str, str]:
-        members = self._key.public_key().to_dict()
-        return {name: _text(members[name]) for name in _PUBLIC[_KTY[self._alg]]}
+        return _members(self._key.public_key(), _KTY[self._alg])
 
     def public_jwk(self) -> dict[str, str]:
         """Public key for a JWKS (RFC 7517 §4), with `kid`, `use` and `alg`."""
@@ -98,6 +97,11 @@ class SoftwareSigner:
     def verification_key(self) -> "VerificationKey":
         """The public half, to verify with."""
         return VerificationKey.from_jwk(self.public_jwk(), self._alg)
+
+
+def _members(key: Key, kty: str) -> dict[str, str]:
+    members = key.to_dict()
+    return {name: _text(members[name]) for name in _PUBLIC[kty]}
 
 
 def _text(value: object) -> str:
@@ -153,13 +157,17 @@ class VerificationKey:
         members: dict[str, object] = {name: public_jwk.get(name) for name in _PUBLIC[kty]}
         if not all(isinstance(value, str) for value in members.values()):
             raise ValueError("a member is missing")
+        octets = {name: b64url_decode(str(members[name])) for name in members.keys() - {"kty", "crv"}}
+        if kty == "RSA":
+            _refuse_weak_rsa(octets["n"], octets["e"])
         kid = public_jwk.get("kid")
         try:
             made = jwk.construct(members, alg) if alg in _PYTHON_JOSE else _Joserfc(alg, members)
         except JWKError as error:
             raise ValueError("not a key") from error
-        if kty == "RSA":
-            _refuse_weak_rsa(str(members["n"]), str(members["e"]))
+        # OpenSSL takes a coordinate modulo p: a key would have many spellings, and as many thumbprints.
+        if isinstance(made, Key) and _members(made, kty) != members:
+            raise ValueError("not a key as it is written (RFC 7518 §6.2.1.2, §6.3.1.1)")
         return cls(alg, kid if isinstance(kid, str) else thumbprint(members), made)
 
     @classmethod
@@ -178,10 +186,12 @@ class VerificationKey:
             return False
 
 
-def _refuse_weak_rsa(modulus: str, exponent: str) -> None:
-    n = int.from_bytes(b64url_decode(modulus), "big")
-    if n.bit_length() < _SMALLEST_RSA_BITS or int.from_bytes(b64url_decode(exponent), "big") < 65537:
+def _refuse_weak_rsa(modulus: bytes, exponent: bytes) -> None:
+    n, e = int.from_bytes(modulus, "big"), int.from_bytes(exponent, "big")
+    if n.bit_length() < _SMALLEST_RSA_BITS or n % 2 == 0 or e < 65537:
         raise ValueError("an RSA key that is too weak")
+    if not (modulus[0] and exponent[0]):
+        raise ValueError("an RSA key with leading zeros (RFC 7518 §6.3.1.1)")
 
 
 class KeySet:

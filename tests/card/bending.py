@@ -1,5 +1,8 @@
 """Certificates of the true profile, bent in one place before they are signed."""
 
+from collections.abc import Mapping
+
+from asn1crypto import parser
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -38,3 +41,39 @@ def with_hash(certificate: x509.Certificate, key: rsa.RSAPrivateKey, hash_: hash
 
 NUMBERS = {"md5": 4, "sha1": 5, "sha384": 12}
 """Below pkcs-1 (RFC 8017 appendix C)."""
+
+
+def tlv(tag: int, *contents: bytes) -> bytes:
+    """A value in DER (X.690 §8.1, §10.1)."""
+    content = b"".join(contents)
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(octets)]) + octets + content
+
+
+def inside(der: bytes) -> list[bytes]:
+    """The values inside of a value, whole."""
+    found, rest = [], parser.parse(der)[4]
+    while rest:
+        size = parser.peek(rest)
+        found.append(rest[:size])
+        rest = rest[size:]
+    return found
+
+
+SHA256_RSA = bytes.fromhex("300d06092a864886f70d01010b0500")
+VERSION, SERIAL, ALGORITHM, ISSUER, VALIDITY, SUBJECT, KEY, EXTENSIONS = range(8)
+"""Where each stands in what an authority signs, when all are there (RFC 5280 §4.1)."""
+
+
+def exchanged(leaf: x509.Certificate, key: rsa.RSAPrivateKey, parts: Mapping[int, bytes]) -> bytes:
+    """The same certificate with other octets in some of its places, signed again."""
+    whole = [parts.get(place, part) for place, part in enumerate(inside(leaf.tbs_certificate_bytes))]
+    return enveloped(tlv(0x30, *whole), key)
+
+
+def enveloped(tbs: bytes, key: rsa.RSAPrivateKey, algorithm: bytes = SHA256_RSA) -> bytes:
+    signature = key.sign(tbs, PKCS1v15(), hashes.SHA256())
+    return tlv(0x30, tbs, algorithm, tlv(0x03, b"\x00", signature))

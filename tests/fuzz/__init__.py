@@ -1,0 +1,1 @@
+"""What an outsider reaches, under a fuzzer: `make fuzz`."""
