@@ -158,6 +158,24 @@ def test_rfc6960_3_2_1_an_answer_that_finds_certificates_in_another_way_is_refus
     assert "another certificate" in why_refused(replace(said, id_hash=SHA256()), said)
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("issuer_name_hash", b"n" * 20),
+        ("issuer_key_hash", b"k" * 20),
+        ("serial_number", 1),
+        ("hash_algorithm", {"algorithm": "sha256"}),
+    ],
+)
+def test_rfc6960_3_2_1_each_part_of_which_certificate_is_meant_counts(
+    said: Said, member: str, value: object
+) -> None:
+    def another(signed: Any) -> None:
+        signed["responses"][0]["cert_id"][member] = value
+
+    assert "another certificate" in why_refused(bent(said, another), said)
+
+
 def test_rfc6960_3_2_1_of_two_answers_neither_counts(said: Said) -> None:
     def twice(signed: Any) -> None:
         single = signed["responses"][0]
