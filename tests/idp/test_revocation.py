@@ -1,7 +1,8 @@
-"""Where a deployment learns of revocation, and in which order."""
+"""Where a deployment learns of revocation, in which order, and what a login does meanwhile."""
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,21 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from card.certificates import Purpose
+from card.certificates import Purpose, read_certificate
 from card.revocation import CrlFiles, InTurn, NoRevocation, StatusUnavailable
 from card.revocation.responder import OcspResponder
 from card.test_authority import TestAuthority, new_card_key
-from idp.services import revocation_of
+from idp.services import Services, revocation_of
 from idp.settings import Settings, describe
+from tests.card.certomancer import certomancer
 from tests.card.conftest import HANAKO
 from tests.card.ocsp_answers import Said, delegated, root_of
 from tests.card.raw_server import ok, server
 from tests.conftest import NOW
+from tests.delegation.conftest import Town, authority, cards, linked, staff, thresholds, town
+from tests.idp.steps import asked_of_card, begun
+
+__all__ = ["authority", "cards", "linked", "staff", "thresholds", "town"]
 
 RESPONDER = "http://ocsp.jpki.example/"
 
@@ -74,3 +80,39 @@ def test_an_age_that_is_none_is_named_at_the_start(tmp_path: Path, minutes: int)
     with pytest.raises(ValidationError) as wrong:
         settings(tmp_path, ocsp_url=RESPONDER, ocsp_without_nonce_minutes=minutes)
     assert describe(wrong.value) == "DAIRI_OCSP_WITHOUT_NONCE_MINUTES is wrong"
+
+
+def asking(services: Services, address: str) -> None:
+    made = replace(services.trust, revocation=OcspResponder(address))
+    object.__setattr__(services, "trust", made)
+
+
+def test_rfc6960_2_3_while_the_responder_is_silent_a_login_waits_and_is_finished_once_it_answers(
+    town: Town, authority: TestAuthority, tmp_path: Path
+) -> None:
+    hanako = town.hanako
+    leaf = read_certificate(hanako.card.contents.authentication_certificate).x509
+    hanako.http.cookies.clear()
+    i = begun(hanako.get("/account"))
+    with server([b""]) as silent:
+        asking(town.services, silent.address)
+        waiting = hanako.answer(asked_of_card(hanako, i))
+    assert (waiting.status_code, waiting.headers["retry-after"], len(silent.asked)) == (503, "5", 1)
+    with certomancer(tmp_path, authority, delegated(root_of(authority)), {"hanako": leaf}) as address:
+        asking(town.services, f"{address}/ocsp/responder")
+        assert hanako.get(f"/card/done?i={i}").headers["location"] == "/account"
+
+
+def test_rfc6960_2_2_a_card_that_the_responder_calls_revoked_logs_nobody_in(
+    town: Town, authority: TestAuthority, tmp_path: Path
+) -> None:
+    hanako = town.hanako
+    leaf = read_certificate(hanako.card.contents.authentication_certificate).x509
+    hanako.http.cookies.clear()
+    i, revoked = begun(hanako.get("/account")), {"hanako": "certificate_hold"}
+    signer = delegated(root_of(authority))
+    with certomancer(tmp_path, authority, signer, {"hanako": leaf}, revoked=revoked) as address:
+        asking(town.services, f"{address}/ocsp/responder")
+        refused = hanako.answer(asked_of_card(hanako, i))
+    assert (refused.status_code, "失効" in refused.text) == (400, True)
+    assert hanako.get("/account").headers["location"].startswith("/login")
