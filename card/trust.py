@@ -104,8 +104,9 @@ def _may_issue(anchor: x509.Certificate) -> bool:
 def _issuer(
     certificate: JpkiCertificate, anchors: Iterable[x509.Certificate], now: datetime
 ) -> x509.Certificate:
+    named = certificate.issuer_der
     for anchor in anchors:
-        if anchor.subject.public_bytes() != certificate.issuer_der or not _may_issue(anchor):
+        if anchor.subject.public_bytes() != named or not _may_issue(anchor):
             continue
         try:
             certificate.x509.verify_directly_issued_by(anchor)

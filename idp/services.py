@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from fastapi import APIRouter
@@ -18,7 +19,8 @@ from assurance.thresholds import Thresholds, load_thresholds
 from assurance.wards import Ward, parse_ward
 from card.clock import Clock, SystemClock
 from card.pages import Pages, Source
-from card.revocation import CrlFiles, NoRevocation
+from card.revocation import CrlFiles, InTurn, NoRevocation, RevocationSource
+from card.revocation.responder import OcspResponder
 from card.trust import Trust
 from delegation.audit.recorder import AuditRecorder
 from delegation.audit.sequencer import Sequencer
@@ -109,6 +111,21 @@ def procedures_of(settings: Settings) -> Procedures:
     return load_procedures(None if file is None else file.read_text("utf-8"))
 
 
+def revocation_of(settings: Settings) -> RevocationSource:
+    """Where a deployment learns whether a certificate was revoked: its responder, else its lists.
+
+    The responder is asked first, because lists are a day old.
+    """
+    sources: list[RevocationSource] = []
+    if settings.ocsp_url is not None:
+        minutes = settings.ocsp_without_nonce_minutes
+        without_nonce = None if minutes is None else timedelta(minutes=minutes)
+        sources.append(OcspResponder(str(settings.ocsp_url), without_nonce=without_nonce))
+    if settings.crl_folder is not None:
+        sources.append(CrlFiles(settings.crl_folder))
+    return InTurn(sources) if sources else NoRevocation()
+
+
 def wards_of(settings: Settings) -> list[Ward]:
     """The wards of a deployment.
 
@@ -162,8 +179,7 @@ def _compose(
         raise ValueError("the database is of another version; run `dairi migrate`")
     database.mark("sandbox" if sandbox else "production")
     clock = SystemClock()
-    revocation = NoRevocation() if settings.crl_folder is None else CrlFiles(settings.crl_folder)
-    trust = Trust.from_files(settings.trust_folder, revocation, test_cards=sandbox)
+    trust = Trust.from_files(settings.trust_folder, revocation_of(settings), test_cards=sandbox)
     procedures, thresholds, pages = procedures_of(settings), load_thresholds(), make_pages(other_logins)
     rules, batch = load_rules(), Batch(database)
     mailer = SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_sender, clock)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, HttpUrl, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from assurance.wards import parse_ward
@@ -60,8 +60,19 @@ class Settings(BaseSettings):
     master_key_file: Path = Field(description="File of the keys that wrap all others.")
     wards: dict[str, str] = Field(description="Issuer by ward code, as JSON.")
     trust_folder: Path = Field(description="Roots of the card's certificates, by purpose.")
+    ocsp_url: HttpUrl | None = Field(
+        default=None,
+        description="OCSP responder for both certificates of a card; asked first.",
+    )
+    ocsp_without_nonce_minutes: int | None = Field(
+        default=None,
+        gt=0,
+        le=24 * 60,
+        description="How old answers without a nonce (RFC 5019) may be; else there are none.",
+    )
     crl_folder: Path | None = Field(
-        default=None, description="Revocation lists; without them a card counts 2/2 at most."
+        default=None,
+        description="Revocation lists, while no responder answers; with neither a card counts 2/2 at most.",
     )
     bridge_url: str = Field(default="http://127.0.0.1:8403", description="Where browsers find their bridge.")
     procedures_file: Path | None = Field(

@@ -175,8 +175,8 @@ class VerificationKey:
         cls, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, alg: str, kid: str = ""
     ) -> Self:
         """Take a key of `cryptography`, such as a certificate's."""
-        pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        return cls(alg, kid, jwk.construct(pem.decode("ascii"), alg))
+        made = jwk.construct(key, alg)  # type: ignore[arg-type] # it takes them as they are; its stubs omit it
+        return cls(alg, kid, made)
 
     def verifies(self, signing_input: bytes, signature: bytes) -> bool:
         """Whether the signature is this key's over these octets."""

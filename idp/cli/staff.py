@@ -28,11 +28,11 @@ from card.faults import Fault
 from card.full_width import narrowed
 from card.linking import link_on
 from card.pages import load_catalogue
-from card.revocation import CrlFiles, NoRevocation
 from card.transport import Reader
 from card.trust import Trust
 from idp.cli.deployment import chosen, deployment, fail
 from idp.schema import is_current
+from idp.services import revocation_of
 from idp.settings import Settings
 
 _FIRST: Final = 3
@@ -57,9 +57,8 @@ def _trust(database: Database) -> Trust:
     settings = Settings()
     with database.reading() as session:
         kind = connection_of(session).execute(sa.select(table_of(Installation).c.kind)).scalar()
-    revocation = NoRevocation() if settings.crl_folder is None else CrlFiles(settings.crl_folder)
     try:
-        return Trust.from_files(settings.trust_folder, revocation, test_cards=kind == "sandbox")
+        return Trust.from_files(settings.trust_folder, revocation_of(settings), test_cards=kind == "sandbox")
     except (OSError, ValueError) as error:
         raise fail(f"DAIRI_TRUST_FOLDER cannot be read: {error}") from error
 

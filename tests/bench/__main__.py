@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from tests import postgresql
-from tests.bench import others, own
+from tests.bench import cards, others, own
 from tests.bench.load import as_dict
-from tests.bench.report import PEER, POSTGRESQL, SQLITE, plot, summary, table
+from tests.bench.report import PEER, POSTGRESQL, SQLITE, plot, put, summary, table
 from tests.bench.seeding import FEW, MANY
 
 FOLDER = Path(__file__).parent
-_BEGIN, _END = "<!-- what `make bench` writes -->\n", "<!-- until here -->\n"
+_COMMAND = "make bench"
 
 
 def _note(text: str) -> None:
@@ -49,18 +49,19 @@ def measured() -> dict[str, Any]:
             _note("Dairi on PostgreSQL ...")
             columns[POSTGRESQL] = _column(url)
     machine = {"processor": _processor(), "python": platform.python_version(), "node": others.node_version()}
-    return {"machine": machine, "floor": as_dict(bare), "grants": [FEW, MANY], "columns": columns}
+    _note("cards and a list of a million ...")
+    return {
+        "machine": machine,
+        "floor": as_dict(bare),
+        "grants": [FEW, MANY],
+        "columns": columns,
+        "cards": cards.measured(),
+    }
 
 
 def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
-
-
-def _write(page: Path, text: str) -> None:
-    """Put a text in the place of the last run's."""
-    before, _, rest = page.read_text("utf-8").partition(_BEGIN)
-    page.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{rest.partition(_END)[2]}", "utf-8")
 
 
 def main() -> None:
@@ -74,8 +75,9 @@ def main() -> None:
         f"Node {machine['node']}; in the same run a bare Starlette route answers {bare['rate']:,.0f} "
         f"requests a second.\n\n{table(results)}\n\n![Requests a second on one core](rates.svg)\n"
     )
-    _write(FOLDER / "README.md", said)
-    _write(FOLDER.parents[1] / "README.md", summary(results))
+    put(FOLDER / "README.md", _COMMAND, said)
+    put(FOLDER.parents[1] / "README.md", _COMMAND, summary(results))
+    cards.write(results["cards"])
     print(said)
 
 

@@ -1,6 +1,7 @@
 """What was measured, as a table and as a plot."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 PEER, SQLITE, POSTGRESQL = "oidc-provider", "SQLite, FULL", "PostgreSQL"
@@ -52,6 +53,42 @@ def table(results: Results) -> str:
     memory = [f"{column['memory_mb']:,.0f}" for column in columns.values()]
     lines.append("| memory of the worker, MB | " + " | ".join(memory) + " |")
     return "\n".join(lines)
+
+
+def put(page: Path, command: str, text: str) -> None:
+    """Put what a command wrote in the place of what its last run did."""
+    begin, end = f"<!-- what `{command}` writes -->\n", "<!-- until here -->\n"
+    before, _, rest = page.read_text("utf-8").partition(begin)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}", "utf-8")
+
+
+def cards_table(cards: Mapping[str, Any]) -> str:
+    """What card logins and their lists cost, as Markdown.
+
+    :param cards: what `tests.bench.cards` measured.
+    """
+    bare, found = cards["logins"][""], cards["list"]
+    logins = {name: told for name, told in cards["logins"].items() if name}
+    verified = bare["verified"]
+    used = {
+        "the floor: two RSA-2048 verifications": bare["floor"],
+        f"JWS, path, and revocation by a list of {cards['listed']:,}": verified,
+        **{f"that, and whose card it is: {name}": verified + told["whose"] for name, told in logins.items()},
+        **{f"that, and all that a login writes: {name}": told["used"] for name, told in logins.items()},
+        **{f"one caller, by the clock, durable: {name}": told["waited"] for name, told in logins.items()},
+    }
+    lines = ["| verifying a card login | µs | a second |", "| --- | --: | --: |"]
+    lines += [f"| {name} | {each:,.0f} | {1e6 / each:,.0f} |" for name, each in used.items()]
+    lines += [
+        "",
+        f"| a list of {cards['listed']:,}, {cards['list_mb']:,.0f} MB | |",
+        "| --- | --: |",
+        f"| read and verified, s | {found['load_s']:,.1f} |",
+        f"| memory while it is kept, MB | {found['memory_mb']:,.0f} |",
+        f"| the most while it is read, MB | {found['peak_mb']:,.0f} |",
+        f"| a look-up, µs | {found['look_up_us']:,.0f} |",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def summary(results: Results) -> str:

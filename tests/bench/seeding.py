@@ -59,6 +59,7 @@ TIMES = 2
 ONCE = 20_000
 """Codes, and refresh tokens: each works once."""
 REVOKED = 100_000
+HOLDER = Holder("田中\u3000花子", date(1948, 5, 3), "2", "東京都渋谷区")
 _AT_ONCE = 20_000
 _LONG = timedelta(hours=1)
 
@@ -94,7 +95,8 @@ def code_form(code: str) -> str:
     return f"grant_type=authorization_code&code={code}&redirect_uri={CALLBACK}&code_verifier={VERIFIER}"
 
 
-def _environment(folder: Path, url: str, port: int) -> dict[str, str]:
+def environment_of(folder: Path, url: str, port: int) -> dict[str, str]:
+    """The settings of a service, with a master key of its own."""
     MasterKeys.generate().save(folder / "master.key")
     return {
         "DAIRI_DATABASE_URL": url,
@@ -106,7 +108,8 @@ def _environment(folder: Path, url: str, port: int) -> dict[str, str]:
     }
 
 
-def _settings(environment: Mapping[str, str]) -> Settings:
+def settings_of(environment: Mapping[str, str]) -> Settings:
+    """What a service reads from them."""
     values: dict[str, Any] = {
         name.removeprefix("DAIRI_").lower(): value for name, value in environment.items()
     }
@@ -126,7 +129,7 @@ def _grant(delegate: str, principal: str, now: datetime) -> dict[str, Any]:
 
 def add_grants(environment: Mapping[str, str], count: int) -> None:
     """Grants of people whom nobody asks about."""
-    database, _ = open_database(_settings(environment))
+    database, _ = open_database(settings_of(environment))
     now, insert = SystemClock().now(), sa.insert(table_of(GrantRow))
     for first in range(0, count, _AT_ONCE):
         grants = [_grant(new_id(), new_id(), now) for _ in range(min(_AT_ONCE, count - first))]
@@ -135,7 +138,7 @@ def add_grants(environment: Mapping[str, str], count: int) -> None:
     database.close()
 
 
-def _revoke_many(authority: TestAuthority, now: datetime) -> None:
+def revoke_many(authority: TestAuthority, count: int, now: datetime) -> Path:
     """A list of certificates that others held, in the place of the empty one."""
     root, path = authority.roots[Purpose.AUTHENTICATION], authority.crl_folder / "authentication.crl"
     before = x509.load_der_x509_crl(path.read_bytes())
@@ -143,19 +146,25 @@ def _revoke_many(authority: TestAuthority, now: datetime) -> None:
     builder = builder.last_update(now).next_update(now + timedelta(hours=25))
     for extension in before.extensions:
         builder = builder.add_extension(extension.value, critical=extension.critical)
+    moved = x509.CRLReason(x509.ReasonFlags.affiliation_changed)
     revoked = [
-        x509.RevokedCertificateBuilder().serial_number(2**41 + number).revocation_date(now).build()
-        for number in range(REVOKED)
+        x509.RevokedCertificateBuilder()
+        .serial_number(2**41 + number)
+        .revocation_date(now)
+        .add_extension(moved, critical=False)
+        .build()
+        for number in range(count)
     ]
     builder._revoked_certificates = revoked
     path.write_bytes(builder.sign(root.key, SHA256()).public_bytes(Encoding.DER))
+    return path
 
 
 def seed(folder: Path, url: str, port: int) -> Seeded:
     """Fill a database, with few grants."""
-    authority, environment = TestAuthority.create(folder / "authority"), _environment(folder, url, port)
-    _revoke_many(authority, SystemClock().now())
-    settings = _settings(environment)
+    authority, environment = TestAuthority.create(folder / "authority"), environment_of(folder, url, port)
+    revoke_many(authority, REVOKED, SystemClock().now())
+    settings = settings_of(environment)
     database, _ = open_database(settings)
     migrate(database)
     database.close()
@@ -173,8 +182,7 @@ def seed(folder: Path, url: str, port: int) -> Seeded:
         delegation_aware=True,
         secret_hash=hashlib.sha256(SECRET.encode("ascii")).hexdigest(),
     )
-    holder = Holder("田中\u3000花子", date(1948, 5, 3), "2", "東京都渋谷区")
-    card = authority.issue_card(holder, services.clock.now())
+    card = authority.issue_card(HOLDER, services.clock.now())
     with services.database.writing(services.ward.code) as unit:
         register_client(unit, client, services.procedures, services.clock.now())
     with services.database.writing(services.ward.code) as unit:
@@ -201,7 +209,7 @@ def _people(unit: Unit, services: Services, environment: Mapping[str, str], card
     request, connection = Request({"type": "http", "headers": []}), connection_of(unit.session)
     acting: list[list[str]] = [[] for _ in range(TIMES)]
     for _ in range(ACTING):
-        person, principal = (_person(unit, services, name) for name in ("由紀", "花子"))
+        person, principal = (proven_person(unit, services, name) for name in ("由紀", "花子"))
         shown = registered(unit, services.vault, person, CardAuthentication(now, revocation_checked=True))
         login, _ = sessions.begin(unit, services, request, person, shown)
         grant = _grant(person, principal, now)
@@ -258,7 +266,8 @@ def _refresh_tokens(connection: Connection, authorizations: Sequence[str], now: 
     return [handle for handle, _ in made]
 
 
-def _person(unit: Unit, services: Services, name: str) -> PersonId:
+def proven_person(unit: Unit, services: Services, name: str) -> PersonId:
+    """A person whom the counter proved."""
     now = services.clock.now()
     person = people.create_person(unit, services.vault, now)
     proof = NewProof("counter_card", Profile(name, date(1975, 9, 12), "2", "東京都渋谷区"))

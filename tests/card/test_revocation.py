@@ -1,6 +1,7 @@
 """card.revocation: which list says something about a certificate, and what silence means (RFC 5280 §6.3)."""
 
 import os
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from card.certificates import Purpose, read_certificate
 from card.faults import CardRejected
-from card.revocation import CrlFiles, NoRevocation, RevocationState
+from card.revocation import CrlFiles, NoRevocation, RevocationState, crl
 from card.test_authority import TestAuthority, distribution_point
 from card.trust import Trust, check_path, check_status
 from card.virtual.card import VirtualCard
@@ -175,6 +176,48 @@ def test_a_list_that_was_taken_away_no_longer_counts(
     assert status(card, trust) is RevocationState.GOOD
     os.unlink(tmp_path / "ours.crl")
     assert refusal(card, trust).code == "card.status_unavailable"
+
+
+def test_a_list_that_is_published_is_seen_by_the_next_look_up(tmp_path: Path) -> None:
+    authority = TestAuthority.create(tmp_path, NOW)
+    trust, cards = authority.trust(), [authority.issue_card(HANAKO, NOW) for _ in range(3)]
+    for lost in cards * 2:
+        serial = read_certificate(lost.contents.authentication_certificate).serial
+        if lost in cards[:2]:
+            authority.revoke(AUTHENTICATION, serial, NOW)
+            assert refusal(lost, trust).code == "card.revoked"
+        assert status(cards[2], trust) is RevocationState.GOOD
+
+
+def test_a_list_that_is_overwritten_where_it_lies_is_seen_within_a_second(tmp_path: Path) -> None:
+    authority = TestAuthority.create(tmp_path, NOW)
+    trust, lost, path = authority.trust(), authority.issue_card(HANAKO, NOW), authority.crl_folder
+    path /= "authentication.crl"
+    authority.revoke(AUTHENTICATION, read_certificate(lost.contents.authentication_certificate).serial, NOW)
+    revoking = path.read_bytes()
+    path.unlink()
+    authority.publish_crls(NOW)
+    assert status(lost, trust) is RevocationState.GOOD
+    path.write_bytes(revoking)
+    time.sleep(1.05)
+    assert refusal(lost, trust).code == "card.revoked"
+
+
+def test_the_folder_is_walked_once_a_second_and_not_with_every_look_up(
+    card: VirtualCard, trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks, walk = list[str](), os.scandir
+
+    def counted(folder: str) -> object:
+        walks.append(folder)
+        return walk(folder)
+
+    time.sleep(0.03)  # until it is sure that the folder did not change after the last look
+    monkeypatch.setattr(crl.os, "scandir", counted)
+    began = time.monotonic()
+    for _ in range(200):
+        status(card, trust)
+    assert 1 <= len(walks) <= 1 + (time.monotonic() - began)
 
 
 def test_a_broken_list_of_one_municipality_stops_no_other(
