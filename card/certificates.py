@@ -12,8 +12,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
+from asn1crypto import parser
 from asn1crypto.core import UTF8String
-from asn1crypto.x509 import Certificate
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -34,6 +34,8 @@ ATTRIBUTE: Final = "1.2.392.200149.8.5.5."
 _BIRTH_DATE: Final = re.compile(r"([0-5]?)([0-9]{4})([0-9]{2})([0-9]{2})\Z")
 _LARGEST: Final = 8192
 """Octets; a card's own has some two thousand."""
+_BEFORE_KEY: Final = 6
+"""The fields of a v3 certificate before its key (RFC 5280 §4.1)."""
 _LONGEST_SERIAL: Final = 2**159
 """Twenty octets, the first bit being the sign (RFC 5280 §4.1.2.2)."""
 _ATTRIBUTES: Final = frozenset("123456")
@@ -102,7 +104,7 @@ class JpkiCertificate:
         """Serial number, unique within the issuer."""
         return self.x509.serial_number
 
-    @property
+    @cached_property
     def issuer_der(self) -> bytes:
         """Issuer's distinguished name, DER."""
         return self.x509.issuer.public_bytes()
@@ -121,6 +123,11 @@ class JpkiCertificate:
     def thumbprint(self) -> str:
         """SHA-256 of the certificate, base64url (as `x5t#S256`, RFC 7515 §4.1.8)."""
         return b64url_encode(self.x509.fingerprint(SHA256()))
+
+    @cached_property
+    def key(self) -> tuple[CardPublicKey, str]:
+        """As `signing_key`."""
+        return signing_key(self.x509)
 
     @cached_property
     def identity(self) -> bytes:
@@ -251,7 +258,10 @@ def _is_written_plainly(certificate: x509.Certificate, key: CardPublicKey) -> bo
     The library also reads one that is for PSS alone, points that are compressed, and curves that are spelt
     out instead of named (RFC 3279 §2.3.1, RFC 4055 §1.2, RFC 5480 §2.1.1, CVE-2020-0601).
     """
-    written = Certificate.load(certificate.public_bytes(Encoding.DER)).public_key.dump()
+    fields = parser.parse(certificate.tbs_certificate_bytes)[4]
+    for _ in range(_BEFORE_KEY):
+        fields = fields[parser.peek(fields) :]
+    written = fields[: parser.peek(fields)]
     return bool(written == key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from cryptography import x509
 
-from card.certificates import JpkiCertificate, Purpose, read_certificate, signing_key
+from card.certificates import JpkiCertificate, Purpose, read_certificate
 from card.faults import CardRejected, Fault
 from card.jose import Flattened, VerificationKey, b64url_decode, b64url_encode, strict_json
 from card.jose.compact import encode_json
@@ -191,7 +191,7 @@ def _check_signature(container: Flattened, certificate: JpkiCertificate, expecti
         raise CardRejected("card.malformed") from error
     if header.get("typ") != expecting.typ:
         raise CardRejected("card.purpose")
-    public_key, alg = signing_key(certificate.x509)
+    public_key, alg = certificate.key
     if header != protected_header(expecting, alg):
         raise CardRejected("card.malformed")
     key = VerificationKey.from_public_key(public_key, alg)

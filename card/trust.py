@@ -7,6 +7,7 @@ signature.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
 
@@ -21,7 +22,6 @@ from card.certificates import (
     TEST_SIGNATURE_POLICY,
     JpkiCertificate,
     Purpose,
-    signing_key,
 )
 from card.faults import CardRejected
 from card.revocation import RevocationSource, RevocationState, RevocationStatus
@@ -80,33 +80,34 @@ class Trust:
         }
         if not all(anchors.values()):
             raise ValueError("every purpose needs a pinned root")
-        if not all(_may_issue(anchor) for pinned in anchors.values() for anchor in pinned):
+        if not all(_issues_as(anchor) for pinned in anchors.values() for anchor in pinned):
             raise ValueError("a pinned root is no authority for certificates and their lists")
         return cls(anchors, _TEST_POLICIES if test_cards else _POLICIES, revocation)
 
 
-def _may_issue(anchor: x509.Certificate) -> bool:
-    """Whether an authority may sign certificates and their lists (RFC 5280 §6.1.4 k and n, §6.3.3 f).
+@lru_cache(maxsize=256)
+def _issues_as(anchor: x509.Certificate) -> bytes | None:
+    """The name, DER, in which an authority signs certificates and their lists; None for one that may not.
 
-    One that limits which names it may give (§4.2.1.10), or says what we do not understand, is none: what it
-    says would not be kept.
+    Its key usage must say both (RFC 5280 §6.1.4 k and n, §6.3.3 f). One that limits which names it may give
+    (§4.2.1.10), or says what we do not understand, is none: what it says would not be kept.
     """
     try:
         usage = anchor.extensions.get_extension_for_class(x509.KeyUsage).value
         constraints = anchor.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
-        return False
+        return None
     limits = {extension.oid for extension in anchor.extensions if extension.critical} - _KNOWN_CRITICAL
     named = any(isinstance(extension.value, x509.NameConstraints) for extension in anchor.extensions)
-    return constraints.ca and usage.key_cert_sign and usage.crl_sign and not (limits or named)
+    may = constraints.ca and usage.key_cert_sign and usage.crl_sign and not (limits or named)
+    return anchor.subject.public_bytes() if may else None
 
 
 def _issuer(
     certificate: JpkiCertificate, anchors: Iterable[x509.Certificate], now: datetime
 ) -> x509.Certificate:
-    named = certificate.issuer_der
     for anchor in anchors:
-        if anchor.subject.public_bytes() != named or not _may_issue(anchor):
+        if _issues_as(anchor) != certificate.issuer_der:
             continue
         try:
             certificate.x509.verify_directly_issued_by(anchor)
@@ -132,7 +133,7 @@ def _check_leaf(certificate: JpkiCertificate) -> None:
     if not usage.digital_signature or usage.key_cert_sign or usage.crl_sign:
         raise CardRejected("card.path")
     _check_use(certificate)
-    signing_key(leaf)
+    _ = certificate.key  # of the profile, or refused
 
 
 def _check_use(certificate: JpkiCertificate) -> None:

@@ -19,6 +19,15 @@ _TICK_NS: Final = 20_000_000
 """Longer than a tick of any file system's clock: of two changes within one the second leaves no trace."""
 
 
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,  # a name that is a bit string
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
+
+
 class CrlFiles:
     """CRLs in a folder, DER, `*.crl`; read anew when a file changes.
 
@@ -169,9 +178,9 @@ def _load(path: str) -> _List | None:
     """Read a list whole; a broken one is none, and stops no list of another municipality."""
     try:
         crl = x509.load_der_x509_crl(Path(path).read_bytes())
-        _ = crl.signature_hash_algorithm
+        _ = crl.signature_hash_algorithm, crl.issuer
         return _List(crl)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm):
+    except _UNREADABLE:
         return None
 
 

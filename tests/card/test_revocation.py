@@ -228,6 +228,18 @@ def test_a_broken_list_of_one_municipality_stops_no_other(
     assert status(card, with_lists(authority, tmp_path)) is RevocationState.GOOD
 
 
+def test_a_list_whose_issuer_s_name_is_a_bit_string_stops_no_other(tmp_path: Path, card: VirtualCard) -> None:
+    """The library reads such a name when it is asked for it, and then raises what no reader expects."""
+    authority = TestAuthority.create(tmp_path, NOW)
+    whole = (authority.crl_folder / "authentication.crl").read_bytes()
+    country = bytes.fromhex("06035504061302")  # the country's OID, then a PrintableString of two octets
+    assert country in whole
+    bent = whole.replace(country, bytes.fromhex("06035504060302"), 1)
+    (authority.crl_folder / "bent.crl").write_bytes(bent)
+    issued = authority.issue_card(HANAKO, NOW)
+    assert status(issued, authority.trust()) is RevocationState.GOOD
+
+
 def test_a_list_of_another_authority_with_the_same_name_is_no_status(
     authority: TestAuthority, card: VirtualCard, tmp_path: Path
 ) -> None:
