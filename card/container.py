@@ -1,7 +1,8 @@
 """One container for everything a card signs: a flattened JWS over bytes that the provider made.
 
 Purposes never share a `typ`, so no signature can be replayed as another; an answer over any other bytes
-than those that were prepared is refused.
+than those that were prepared is refused. They are prepared for the RSA keys of today's cards; a card with
+another key signs them under the one header that fits it (`ToBeSigned.under`).
 """
 
 import hashlib

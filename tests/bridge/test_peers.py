@@ -6,6 +6,7 @@ process that holds it, psutil answers on Linux too, and is told here what macOS 
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from starlette.applications import Starlette
 from starlette.datastructures import Address
 
 import card
@@ -110,6 +112,13 @@ def test_the_bridge_listens_on_one_address_of_this_machine_alone(served: str) ->
             socket.create_connection((address, port), timeout=5)
     with pytest.raises(OSError, match=r"refused|unavailable|assign"):
         socket.create_connection(("::1", port), timeout=5)
+
+
+def test_a_signal_that_ends_the_bridge_ends_its_wait_for_a_card() -> None:
+    ended: list[bool] = []
+    server = server_of(Starlette(), 1, lambda: ended.append(server.should_exit))
+    server.handle_exit(signal.SIGTERM, None)
+    assert (ended, server.should_exit) == ([False], True)
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:{port}"])
