@@ -27,7 +27,7 @@ from assurance.among import among
 from assurance.database import connection_of, table_of
 from assurance.person import PersonId
 from assurance.wards import WardCode
-from card.virtual.store import write_private
+from card.private_file import write_private
 
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32

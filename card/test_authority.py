@@ -34,10 +34,10 @@ from card.certificates import (
     Purpose,
 )
 from card.dates import ERAS
+from card.private_file import write_private
 from card.revocation import CrlFiles
 from card.trust import Trust
 from card.virtual.card import CardContents, CardPrivateKey, Pin, Printed, VirtualCard
-from card.virtual.store import write_private
 
 _UNIT: Final = {
     Purpose.SIGNATURE: "JPKI for digital signature",

@@ -4,7 +4,6 @@ One JSON file a card, readable by its owner alone.
 """
 
 import json
-import os
 from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
+from card.private_file import write_private
 from card.virtual.card import CardContents, CardPrivateKey, Pin, Printed, VirtualCard
 
 
@@ -33,17 +33,6 @@ def _load_key(text: str) -> CardPrivateKey:
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise ValueError("a card's key is RSA or EC")
     return key
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace a file whole, readable by its owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    beside.replace(path)
 
 
 def _pin(pin: Pin) -> list[object]:

@@ -18,10 +18,11 @@ from card.certificates import read_certificate
 from card.clock import SystemClock
 from card.container import SigningPurpose, named_certificates, prepare, verify_signed_by_card
 from card.jose import SoftwareSigner
+from card.private_file import write_private
 from card.test_authority import Holder, TestAuthority
 from card.virtual.card import VirtualCard
 from card.virtual.holder import sign_as_holder
-from card.virtual.store import load_deck, save_card, write_private
+from card.virtual.store import load_deck, save_card
 from delegation.audit.closing import close_own
 from delegation.audit.recorder import writers_of
 from deploy.sandbox.layout import NEIGHBOUR, WARD, Layout
