@@ -69,6 +69,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     # The bridge.
     "bridge.request_invalid": FaultKind(400, "RFC 9101 §6"),
     "bridge.unknown_issuer": FaultKind(403, "RFC 9101 §6.2"),
+    "bridge.unknown_key": FaultKind(403, "RFC 9101 §6.2"),
     "bridge.response_uri": FaultKind(403, "RFC 9700 §4.1"),
     "bridge.expired": FaultKind(400, "RFC 7519 §4.1.4"),
     "bridge.replayed": FaultKind(400, "RFC 7519 §4.1.7"),

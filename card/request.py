@@ -6,7 +6,7 @@ the request's own issuer, address and purpose, and the text it shows is the one 
 what is printed on the card, for a ward system to fill a form in with; then nothing is signed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -103,10 +103,14 @@ class EnrolledIssuer:
     request_keys: KeySet
 
 
-def sign_request(request: CardRequest | ReadingRequest, signer: Signer) -> str:
+def sign_request(
+    request: CardRequest | ReadingRequest, signer: Signer, successors: Sequence[str] = ()
+) -> str:
     """Make the compact JWS that the browser carries to the bridge.
 
     Of `text` the locale alone travels: the words are those in the payload.
+
+    :param successors: how the signer's key came after the ones before it (`card.successors`).
     """
     claims: dict[str, object] = {
         "iss": request.issuer,
@@ -119,6 +123,8 @@ def sign_request(request: CardRequest | ReadingRequest, signer: Signer) -> str:
         "exp": int(request.expires_at.timestamp()),
         "jti": request.request_id,
     }
+    if successors:
+        claims["successors"] = list(successors)
     if isinstance(request, ReadingRequest):
         claims |= {"purpose": READING, "reader_name": dict(request.reader_name)}
         return sign_compact(claims, signer, typ=TYP)
@@ -139,8 +145,8 @@ def read_request(
 ) -> CardRequest | ReadingRequest:
     """Verify a request at the bridge.
 
-    :raises RequestRefused: `bridge.unknown_issuer`, `bridge.request_invalid`, `bridge.expired`,
-        `bridge.response_uri`, or `card.text_controls` for a text that hides characters.
+    :raises RequestRefused: `bridge.unknown_issuer`, `bridge.unknown_key`, `bridge.request_invalid`,
+        `bridge.expired`, `bridge.response_uri`, or `card.text_controls` for a text that hides characters.
     """
     try:
         claimed = unverified_claims(jws, max_bytes=MAX_BYTES).get("iss")
@@ -172,6 +178,8 @@ def _verified(jws: str, issuer: EnrolledIssuer, now: datetime) -> Mapping[str, o
             max_bytes=MAX_BYTES,
         )
     except TokenRejected as refusal:
+        if refusal.code == "key":
+            raise RequestRefused("bridge.unknown_key") from refusal
         if refusal.code != "expired":
             raise RequestRefused("bridge.request_invalid") from refusal
         # Its times are judged last: the request is late, and otherwise truly the issuer's.

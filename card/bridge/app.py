@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from card.attributes import read_on
+from card.bridge.enrolment import Enrolment
 from card.bridge.form import SigningForm, read_form
 from card.bridge.gate import ENTRY, STATIC, Gate
 from card.bridge.sessions import SigningSession, SigningSessions
@@ -24,7 +25,7 @@ from card.pages import Pages, Source
 from card.pages.catalogue import closest
 from card.pages.forms import read_body, read_posted, see_other
 from card.printed import write_printed
-from card.request import CardRequest, EnrolledIssuer, ReadingRequest, RequestRefused
+from card.request import CardRequest, ReadingRequest, RequestRefused
 from card.signing import sign_on
 from card.transport import Reader
 from card.virtual.deck import Deck
@@ -41,7 +42,7 @@ class Bridge:
     :param own_user_only: refuse programs of other users of this machine.
     """
 
-    enrolled: Mapping[str, EnrolledIssuer]
+    enrolled: Enrolment
     reader: Reader
     clock: Clock
     address: str
@@ -165,7 +166,7 @@ def create_bridge(bridge: Bridge) -> Starlette:
         return see_other(f"/ask?t={handle}")
 
     def home(request: Request) -> Response:
-        context = {"issuers": list(bridge.enrolled), **bridge.cards()}
+        context = {"issuers": bridge.enrolled.issuers, **bridge.cards()}
         return bridge.pages.render(request, "bridge/home.html", context)
 
     def refuse(request: Request, error: Exception) -> Response:

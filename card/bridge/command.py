@@ -10,7 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from card.bridge.app import Bridge, create_bridge
-from card.bridge.enrolment import read_enrolment
+from card.bridge.enrolment import Enrolment
 from card.bridge.peers import runs_as_root
 from card.clock import SystemClock
 from card.transport import Reader
@@ -54,6 +54,13 @@ def server_of(program: Starlette, port: int, ending: Callable[[], None] = _nothi
     )
 
 
+def _read_enrolment(path: Path) -> Enrolment:
+    try:
+        return Enrolment.read(path)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error), param_hint="--enrolment") from error
+
+
 def bridge(
     enrolment: Annotated[Path, typer.Option(help="File that pins the providers this bridge works for.")],
     port: Annotated[
@@ -86,7 +93,7 @@ def bridge(
         deck = DeckClient("127.0.0.1", deck_port) if deck_port else None
     program = create_bridge(
         Bridge(
-            enrolled=read_enrolment(enrolment),
+            enrolled=_read_enrolment(enrolment),
             reader=chosen,
             clock=SystemClock(),
             address=f"http://127.0.0.1:{port}",

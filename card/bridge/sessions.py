@@ -1,15 +1,15 @@
 """Requests at the bridge, from their arrival to their one answer."""
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hmac import compare_digest
 from typing import Final
 
+from card.bridge.enrolment import Enrolment
 from card.clock import Clock
 from card.faults import Fault
-from card.request import CardRequest, EnrolledIssuer, ReadingRequest, RequestRefused, read_request
+from card.request import CardRequest, ReadingRequest, RequestRefused
 
 _MOST: Final = 64
 _REMEMBERED: Final = timedelta(hours=1)
@@ -45,7 +45,7 @@ class SigningSession:
 class SigningSessions:
     """The requests of one bridge by handle, each taken in once."""
 
-    def __init__(self, enrolled: Mapping[str, EnrolledIssuer], clock: Clock) -> None:
+    def __init__(self, enrolled: Enrolment, clock: Clock) -> None:
         self._enrolled = enrolled
         self._clock = clock
         self._sessions: dict[str, SigningSession] = {}
@@ -55,10 +55,11 @@ class SigningSessions:
         """Take a request in.
 
         :returns: the session's handle.
-        :raises RequestRefused: as `read_request`; `bridge.replayed` for one that was here before.
+        :raises RequestRefused: as `read_request` of the enrolment; `bridge.replayed` for one that was here
+            before.
         """
         now = self._clock.now()
-        request = read_request(jws, self._enrolled, now)
+        request = self._enrolled.read_request(jws, now)
         self._forget(now)
         if request.request_id in self._seen:
             raise RequestRefused("bridge.replayed", request.cancel_uri)

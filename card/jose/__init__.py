@@ -15,7 +15,7 @@ from card.jose.compact import (
 )
 from card.jose.encoding import TokenRejected, b64url_decode, b64url_encode, strict_json
 from card.jose.flattened import Flattened
-from card.jose.keys import KeySet, Signer, SoftwareSigner, VerificationKey, thumbprint
+from card.jose.keys import KeySet, Signer, SoftwareSigner, VerificationKey, p256_members, thumbprint
 
 __all__ = [
     "Flattened",
@@ -26,6 +26,7 @@ __all__ = [
     "VerificationKey",
     "b64url_decode",
     "b64url_encode",
+    "p256_members",
     "sign_compact",
     "strict_json",
     "thumbprint",

@@ -58,10 +58,14 @@ class SoftwareSigner:
 
     @classmethod
     def from_pem(cls, pem: bytes, *, alg: str = "ES256", kid: str | None = None) -> Self:
-        """Read an unencrypted PKCS#8 key."""
+        """Read an unencrypted PKCS#8 key.
+
+        :raises TypeError: for a key of another type than `alg` takes.
+        """
         key = serialization.load_pem_private_key(pem, password=None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            raise TypeError("neither an EC nor an RSA key")
+        kind = ec.EllipticCurvePrivateKey if _KTY.get(alg) == "EC" else rsa.RSAPrivateKey
+        if not isinstance(key, kind):
+            raise TypeError(f"no key for {alg}")
         return cls(alg, key, kid)
 
     @property
@@ -113,6 +117,15 @@ def thumbprint(public_jwk: Mapping[str, object]) -> str:
     names = _PUBLIC[str(public_jwk["kty"])]
     canonical = json.dumps({name: public_jwk[name] for name in names}, sort_keys=True, separators=(",", ":"))
     return b64url_encode(hashlib.sha256(canonical.encode("ascii")).digest())
+
+
+def p256_members(jwk: Mapping[str, object]) -> dict[str, str]:
+    """The members of a public key for ES256 in their one reading, so that it has one thumbprint.
+
+    :raises ValueError: when it is none (RFC 7518 §6.2.1).
+    """
+    VerificationKey.from_jwk(jwk, "ES256")
+    return {name: str(jwk[name]) for name in _PUBLIC["EC"]}
 
 
 class _Verifies(Protocol):

@@ -10,9 +10,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from card.bridge.app import Bridge, create_bridge
+from card.bridge.enrolment import Enrolment, Pin
 from card.container import SigningPurpose, ToBeSigned, prepare
-from card.jose import KeySet, SoftwareSigner
-from card.request import CardRequest, EnrolledIssuer, sign_request
+from card.jose import SoftwareSigner
+from card.request import CardRequest, sign_request
 from card.transport import Reader
 from card.virtual.card import VirtualCard
 from card.virtual.deck import Deck, InProcessReader, LocalDeck
@@ -27,7 +28,7 @@ ANSWER = f"{ISSUER}/card/answer"
 BACK = f"{ISSUER}/login?i=1"
 KEY = SoftwareSigner.generate()
 OURS = {"sec-fetch-site": "same-origin", "sec-fetch-dest": "document"}
-ENROLLED = {ISSUER: EnrolledIssuer(ISSUER, ANSWER, KeySet([KEY.verification_key()]))}
+PIN = Pin(ISSUER, ANSWER, KEY.public_jwk())
 
 
 def login_bytes() -> ToBeSigned:
@@ -112,9 +113,11 @@ def start(deck: LocalDeck, clock: FixedClock) -> Iterator[Start]:
     """Start a bridge with another reader or deck."""
     started: list[TestClient] = []
 
-    def make(reader: Reader | None = None, shown: Deck | None = None) -> Person:
+    def make(
+        reader: Reader | None = None, shown: Deck | None = None, enrolment: Enrolment | None = None
+    ) -> Person:
         bridge = Bridge(
-            ENROLLED,
+            enrolment or Enrolment([PIN]),
             reader or InProcessReader(deck),
             clock,
             ADDRESS,

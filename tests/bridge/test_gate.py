@@ -5,6 +5,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from card.bridge.app import Bridge, create_bridge
+from card.bridge.enrolment import Enrolment
 from card.virtual.card import VirtualCard
 from card.virtual.deck import InProcessReader, LocalDeck
 from tests.bridge.conftest import ADDRESS, ISSUER, OURS, Person, asked
@@ -79,7 +80,7 @@ def test_a_form_that_cannot_be_read_is_told(person: Person) -> None:
 
 
 def test_programs_of_other_users_are_refused(deck: LocalDeck, clock: FixedClock) -> None:
-    bridge = Bridge({}, InProcessReader(deck), clock, ADDRESS)
+    bridge = Bridge(Enrolment([]), InProcessReader(deck), clock, ADDRESS)
     with TestClient(create_bridge(bridge), base_url=ADDRESS, client=("127.0.0.1", 1)) as stranger:
         for path in PATHS:
             assert stranger.get(path).status_code == 403

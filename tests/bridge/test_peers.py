@@ -26,6 +26,7 @@ import card
 from card.bridge import peers
 from card.bridge.app import Bridge, create_bridge
 from card.bridge.command import server_of
+from card.bridge.enrolment import Enrolment
 from card.bridge.peers import is_our_user
 from card.clock import SystemClock
 from card.virtual.deck import InProcessReader, LocalDeck
@@ -87,7 +88,7 @@ def served() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    bridge = Bridge({}, InProcessReader(LocalDeck({})), SystemClock(), address)
+    bridge = Bridge(Enrolment([]), InProcessReader(LocalDeck({})), SystemClock(), address)
     server = server_of(create_bridge(bridge), port)
     thread = threading.Thread(target=server.run)
     thread.start()

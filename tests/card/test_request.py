@@ -89,7 +89,7 @@ def test_the_text_that_is_shown_is_the_text_that_is_signed() -> None:
     ("asked", "signer", "code"),
     [
         (request(issuer="https://evil.example"), KEY, "bridge.unknown_issuer"),
-        (request(), SoftwareSigner.generate(), "bridge.request_invalid"),
+        (request(), SoftwareSigner.generate(), "bridge.unknown_key"),
         (request(expires_at=NOW), KEY, "bridge.expired"),
         (request(response_uri="https://evil.example/answer"), KEY, "bridge.response_uri"),
         (request(cancel_uri="https://evil.example/"), KEY, "bridge.request_invalid"),

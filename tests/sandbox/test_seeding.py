@@ -1,5 +1,6 @@
 """The people of the sandbox, in both of its wards."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,7 @@ from assurance.person import PersonId
 from assurance.sealed import Vault
 from assurance.tables import Person
 from assurance.wards import Ward, WardCode
-from card.bridge.enrolment import read_enrolment
+from card.bridge.enrolment import Enrolment
 from delegation.audit.verify import Report, verify_log
 from deploy.sandbox.layout import NEIGHBOUR, WARD, Layout
 from deploy.sandbox.seed import prepare_folder, seed
@@ -62,9 +63,9 @@ def test_one_resident_is_a_person_of_her_own_in_each_ward(opened: tuple[Database
 
 
 def test_the_bridge_works_for_both_wards_with_a_key_of_each(layout: Layout) -> None:
-    pinned = read_enrolment(layout.enrolment)
-    assert set(pinned) == set(layout.issuers.values())
-    assert len({entry.request_keys for entry in pinned.values()}) == len(WARDS)
+    assert set(Enrolment.read(layout.enrolment).issuers) == set(layout.issuers.values())
+    pinned = json.loads(layout.enrolment.read_text("utf-8"))["issuers"]
+    assert len({entry["request_key"]["kid"] for entry in pinned}) == len(WARDS)
 
 
 def test_the_next_start_registers_nobody_again(layout: Layout, opened: tuple[Database, Vault]) -> None:
