@@ -40,7 +40,9 @@ def log_in(session: Session, vault: Vault, ward: WardCode, signed: CardEvidence)
     if row is None:
         raise Fault("card.unknown")
     checked = signed.revocation.state is RevocationState.GOOD
-    evidence = CardAuthentication(signed.signed_at, checked, counts_from=row.counts_from, credential=row.mac)
+    evidence = CardAuthentication(
+        signed.signed_at, checked, signed.countersigned_by, counts_from=row.counts_from, credential=row.mac
+    )
     return CardLogin(PersonId(row.person), evidence)
 
 

@@ -105,7 +105,10 @@ def _reached(evidence: Authentication, proven: IAL, now: datetime, thresholds: T
         case _:
             method, aal, early = Method.CARD_UNCHECKED, aals.card_unchecked, aals.card_before_it_counts
             proven = min(proven, thresholds.unchecked_card_ial)
-    resists = evidence.user_verified if isinstance(evidence, Passkey) else evidence.countersigned
+    if isinstance(evidence, Passkey):
+        resists = evidence.user_verified
+    else:
+        resists = evidence.countersigned_by is not None
     full_from = evidence.counts_from or evidence.at
     in_full = evidence.counts_from is None or evidence.counts_from <= now
     return Reached(

@@ -84,6 +84,9 @@ class EventName(StrEnum):
     CLIENT_CHANGED = "client:registration:changed"
     CLIENT_ROTATED = "client:credential:rotated"
     CLIENT_DISABLED = "client:registration:disabled"
+    # The ward's own PCs.
+    BRIDGE_ENROLLED = "bridge:enrolment:enrolled"
+    BRIDGE_REVOKED = "bridge:enrolment:revoked"
     # Decisions.
     DECISION_ALLOWED = "decision:evaluation:allowed"
     DECISION_DENIED = "decision:evaluation:denied"

@@ -2,11 +2,12 @@
 
 What proves a login names the credential that it rests on, and counts only while that is live: a passkey that
 was removed ends the logins and tokens that were made with it, at once (`credentials.py` says what is live).
+So with the bridge that countersigned: once it is revoked, the login goes on and resists phishing no longer.
 """
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -47,13 +48,13 @@ class Passkey:
 class CardAuthentication:
     """The user authentication certificate signed, after its PIN.
 
-    :param countersigned: by a bridge that staff enrolled; only then it resists phishing.
+    :param countersigned_by: the bridge, which staff enrolled; only with one it resists phishing.
     :param credential: the MAC by which the card is its person's identifier, as with a passkey.
     """
 
     at: datetime
     revocation_checked: bool
-    countersigned: bool = False
+    countersigned_by: str | None = None
     counts_from: datetime | None = None
     credential: str | None = None
 
@@ -78,12 +79,25 @@ _FIELDS: Final = {name: [entry.name for entry in fields(kind)] for name, kind in
 _TIMES: Final = frozenset({"at", "counts_from"})
 
 
-def still_live(evidence: Collection[Authentication], live: Collection[str]) -> tuple[Authentication, ...]:
-    """Evidence without what rests on a credential that is gone.
+def still_live(
+    evidence: Collection[Authentication], live: Collection[str], bridges: Collection[str]
+) -> tuple[Authentication, ...]:
+    """Evidence without what rests on a credential, or a bridge, that is gone.
 
     :param live: the credentials of its person that are live now.
+    :param bridges: the ones among those that countersigned it which are enrolled now.
     """
-    return tuple(piece for piece in evidence if isinstance(piece, EmailCode) or piece.credential in live)
+    return tuple(
+        _without_revoked_bridge(piece, bridges)
+        for piece in evidence
+        if isinstance(piece, EmailCode) or piece.credential in live
+    )
+
+
+def _without_revoked_bridge(piece: Authentication, bridges: Collection[str]) -> Authentication:
+    if not isinstance(piece, CardAuthentication) or piece.countersigned_by in {None, *bridges}:
+        return piece
+    return replace(piece, countersigned_by=None)
 
 
 def to_text(evidence: Collection[Authentication]) -> str:

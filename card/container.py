@@ -110,6 +110,7 @@ class CardEvidence:
     """Who signed what, and what revocation said.
 
     :param signed_at: when the provider verified it, UTC.
+    :param countersigned_by: the enrolled bridge that it came through, where one said so.
     """
 
     certificate: JpkiCertificate
@@ -117,6 +118,7 @@ class CardEvidence:
     revocation: RevocationStatus
     signed_at: datetime
     container: Flattened
+    countersigned_by: str | None = None
 
 
 def refuse_controls(text: str) -> None:

@@ -65,6 +65,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "card.policy": FaultKind(400, "RFC 5280 §4.2.1.4"),
     "card.revoked": FaultKind(400, "RFC 5280 §6.3"),
     "card.status_unavailable": FaultKind(503, "RFC 5280 §6.3.3"),
+    "card.countersignature": FaultKind(400, "design: the bridge"),
     "card.text_controls": FaultKind(400, "Unicode UTS #39 §5"),
     # The bridge.
     "bridge.request_invalid": FaultKind(400, "RFC 9101 §6"),

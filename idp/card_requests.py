@@ -18,14 +18,14 @@ from assurance import challenges
 from assurance.database import Unit
 from assurance.events import Event, EventName
 from assurance.person import new_id
-from assurance.wards import ward_name
+from assurance.wards import Ward, ward_name
 from card.container import CardEvidence, SigningPurpose, ToBeSigned, prepare, verify_signed_by_card
 from card.faults import CardRejected, Fault
 from card.jose import Flattened
 from card.printed import read_printed
 from card.request import READING, CardRequest, ReadingRequest, sign_request
 from card.revocation import StatusUnavailable
-from idp import answers, interactions
+from idp import answers, bridges, interactions
 from idp.answers import Brought
 from idp.cookies import Cookie
 from idp.faults import Stranded, answer
@@ -36,9 +36,14 @@ _CHALLENGE: Final = "card"
 _READING_LASTS: Final = timedelta(minutes=5)
 
 
-def answer_uri(services: Services) -> str:
+def answer_uri_of(ward: Ward) -> str:
     """The one address that a bridge posts to; bridges pin it."""
-    return f"{services.ward.issuer}/card/answer"
+    return f"{ward.issuer}/card/answer"
+
+
+def answer_uri(services: Services) -> str:
+    """The same of the ward that is served."""
+    return answer_uri_of(services.ward)
 
 
 def ask(
@@ -74,7 +79,7 @@ def ask(
     request = CardRequest(
         purpose=purpose, to_be_signed=made, text=None if text is None else {locale: text}, **said
     )
-    return sign_request(request, services.keys.signer(KeyPurpose.REQUEST))
+    return _signed(services, request)
 
 
 def ask_to_read(
@@ -86,7 +91,12 @@ def ask_to_read(
     """
     said = _said(unit, services, interaction, _READING_LASTS, {"purpose": READING}, cancel_to)
     request = ReadingRequest(reader_name=reader_name, **said)
-    return sign_request(request, services.keys.signer(KeyPurpose.REQUEST))
+    return _signed(services, request)
+
+
+def _signed(services: Services, request: CardRequest | ReadingRequest) -> str:
+    """With how its key came after the ones that bridges may know."""
+    return sign_request(request, services.keys.signer(KeyPurpose.REQUEST), services.keys.successors)
 
 
 def _said(
@@ -123,9 +133,12 @@ def _said(
     }
 
 
-def receive(unit: Unit, services: Services, state: str, container: str) -> tuple[str, Cookie]:
+def receive(
+    unit: Unit, services: Services, state: str, container: str, countersignature: str
+) -> tuple[str, Cookie]:
     """Take what a bridge posted; the challenge is burnt, whatever it holds.
 
+    :param countersignature: of a bridge that was enrolled (`card.countersignature`), or empty.
     :returns: the interaction's id and the cookie with the answer's one-time handle.
     :raises Fault: `challenge.*` or `card.malformed`.
     """
@@ -140,19 +153,31 @@ def receive(unit: Unit, services: Services, state: str, container: str) -> tuple
     except (Fault, ValueError) as error:
         raise unit.costly(Fault("card.malformed")) from error
     id_ = str(asked.pop("interaction"))
-    return id_, answers.keep(unit, services, id_, asked | {"container": container})
+    brought = {"state": state, "container": container, "countersignature": countersignature}
+    return id_, answers.keep(unit, services, id_, asked | brought)
 
 
 def _judge(services: Services, brought: Brought) -> CardEvidence | CardRejected:
-    kept = brought.answer
+    kept, now = brought.answer, services.clock.now()
     try:
-        return verify_signed_by_card(
+        evidence = verify_signed_by_card(
             Flattened.parse(kept["container"]),
             expecting=SigningPurpose(kept["purpose"]),
             prepared=ToBeSigned(kept["protected"], kept["payload"]),
             trust=services.trust,
-            now=services.clock.now(),
+            now=now,
         )
+        with services.database.reading(services.ward.code) as session:
+            bridge = bridges.countersigned_by(
+                session,
+                services.ward.code,
+                kept.get("countersignature", ""),  # a process of the version before keeps none
+                response_uri=answer_uri(services),
+                state=kept.get("state", ""),
+                container=kept["container"],
+                now=now,
+            )
+        return replace(evidence, countersigned_by=bridge)
     except CardRejected as rejected:
         return rejected
 

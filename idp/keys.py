@@ -1,8 +1,9 @@
 """The ward's own keys, one ring a ward, sealed in the database."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice, takewhile
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,7 +18,8 @@ from sqlmodel import Session, col, select
 from assurance.database import Database, Unit
 from assurance.person import new_id
 from assurance.sealed import Vault
-from assurance.wards import WardCode
+from assurance.wards import Ward, WardCode
+from card import successors
 from card.jose import KeySet, SoftwareSigner
 from idp.tables import SigningKeyRow
 
@@ -35,13 +37,18 @@ class KeyRing:
     """The keys of one ward, constructed once; the newest of a purpose signs.
 
     :param log: of the audit log's checkpoints, which are no JWS.
+    :param successors: how the newest request key came after the ones before it, for bridges that know those.
     """
 
     def __init__(
-        self, signers: Mapping[KeyPurpose, Sequence[SoftwareSigner]], log: Ed25519PrivateKey
+        self,
+        signers: Mapping[KeyPurpose, Sequence[SoftwareSigner]],
+        log: Ed25519PrivateKey,
+        successors: Sequence[str] = (),
     ) -> None:
         self._signers = signers
         self.log = log
+        self.successors = successors
 
     def signer(self, purpose: KeyPurpose) -> SoftwareSigner:
         """The key that signs now."""
@@ -58,18 +65,51 @@ class KeyRing:
 
 def _seal(
     unit: Unit, vault: Vault, purpose: KeyPurpose, alg: str, kid: str, pem: bytes, now: datetime
-) -> None:
+) -> SigningKeyRow:
     sealed = vault.seal_for("signing-key", pem.decode("ascii"), f"{unit.ward}/{kid}")
-    unit.session.add(
-        SigningKeyRow(ward=unit.ward, kid=kid, purpose=purpose, alg=alg, sealed=sealed, created_at=now)
-    )
+    row = SigningKeyRow(ward=unit.ward, kid=kid, purpose=purpose, alg=alg, sealed=sealed, created_at=now)
+    unit.session.add(row)
+    return row
 
 
-def new_key(unit: Unit, vault: Vault, purpose: KeyPurpose, now: datetime) -> SoftwareSigner:
-    """Make a key that signs from the next start on; those before it go on verifying."""
+def _open(vault: Vault, row: SigningKeyRow) -> bytes:
+    return vault.open_for("signing-key", row.sealed, f"{row.ward}/{row.kid}").encode("ascii")
+
+
+def _signer(vault: Vault, row: SigningKeyRow) -> SoftwareSigner:
+    return SoftwareSigner.from_pem(_open(vault, row), alg=row.alg, kid=row.kid)
+
+
+def _new_key(unit: Unit, vault: Vault, purpose: KeyPurpose, now: datetime) -> SoftwareSigner:
     made = SoftwareSigner.generate()
     _seal(unit, vault, purpose, made.alg, made.kid, made.private_pem(), now)
     return made
+
+
+def rotate(unit: Unit, vault: Vault, ward: Ward, purpose: KeyPurpose, now: datetime) -> SoftwareSigner:
+    """Make a key that signs from the next start on; those before it go on verifying.
+
+    It is the newest whatever the clocks of two machines say. Bridges pin the request key: it names its
+    successor itself, or none would follow it.
+    """
+    _let_nobody_else_make_keys(unit)
+    before = [row for row in key_rows(unit.session, ward.code) if row.purpose == purpose]
+    at = max([now, *(row.created_at + timedelta(microseconds=1) for row in before[:1])])
+    made = SoftwareSigner.generate()
+    row = _seal(unit, vault, purpose, made.alg, made.kid, made.private_pem(), at)
+    if purpose is KeyPurpose.REQUEST and before:
+        row.certified = successors.certify(ward.issuer, made.public_jwk(), _signer(vault, before[0]), now)
+    return made
+
+
+def _successors(rows: Sequence[SigningKeyRow]) -> Sequence[str]:
+    """The newest statements about a ward's request keys, the oldest first.
+
+    :param rows: its live keys, the newest first.
+    """
+    requests = (row.certified for row in rows if row.purpose == KeyPurpose.REQUEST)
+    newest = takewhile(lambda statement: statement is not None, requests)
+    return [statement for statement in islice(newest, successors.MOST) if statement is not None][::-1]
 
 
 def _new_log_key(unit: Unit, vault: Vault, now: datetime) -> Ed25519PrivateKey:
@@ -91,9 +131,7 @@ def key_rows(session: Session, ward: WardCode) -> Sequence[SigningKeyRow]:
 def read_log_keys(session: Session, vault: Vault, ward: WardCode) -> list[Ed25519PrivateKey]:
     """The keys of a ward's log as they are; where there are none, none is made."""
     found = (
-        load_pem_private_key(
-            vault.open_for("signing-key", row.sealed, f"{ward}/{row.kid}").encode("ascii"), None
-        )
+        load_pem_private_key(_open(vault, row), None)
         for row in key_rows(session, ward)
         if row.purpose == KeyPurpose.LOG
     )
@@ -115,15 +153,14 @@ def load_keys(database: Database, vault: Vault, ward: WardCode, now: datetime) -
     log: Ed25519PrivateKey | None = None
     with database.writing(ward) as unit:
         _let_nobody_else_make_keys(unit)
-        for row in key_rows(unit.session, ward):
-            pem = vault.open_for("signing-key", row.sealed, f"{ward}/{row.kid}").encode("ascii")
+        rows = key_rows(unit.session, ward)
+        for row in rows:
             if row.purpose == KeyPurpose.LOG:
-                loaded = load_pem_private_key(pem, None)
+                loaded = load_pem_private_key(_open(vault, row), None)
                 log = loaded if isinstance(loaded, Ed25519PrivateKey) else log
             else:
-                signer = SoftwareSigner.from_pem(pem, alg=row.alg, kid=row.kid)
-                signers[KeyPurpose(row.purpose)].append(signer)
+                signers[KeyPurpose(row.purpose)].append(_signer(vault, row))
         for purpose, found in signers.items():
             if not found:
-                found.append(new_key(unit, vault, purpose, now))
-        return KeyRing(signers, log or _new_log_key(unit, vault, now))
+                found.append(_new_key(unit, vault, purpose, now))
+        return KeyRing(signers, log or _new_log_key(unit, vault, now), _successors(rows))

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select, update
 from starlette.requests import Request
 
 from assurance import credentials, people
-from assurance.database import Unit
+from assurance.database import Unit, connection_of
 from assurance.engine import assess
 from assurance.events import Event, EventName
 from assurance.evidence import Authentication, from_text, still_live, to_text
@@ -21,6 +21,7 @@ from assurance.levels import AAL
 from assurance.login import Login, LoginId
 from assurance.person import PersonId, new_id
 from card.faults import Fault
+from idp import bridges
 from idp.cookies import Cookie, name_of
 from idp.services import Services
 from idp.tables import LoginSessionRow
@@ -48,8 +49,9 @@ def _row(session: Session, services: Services, request: Request) -> LoginSession
 
 
 def _evidence(session: Session, services: Services, row: LoginSessionRow) -> Collection[Authentication]:
-    live = credentials.live_of(session, services.ward.code, PersonId(row.person))
-    return still_live(from_text(row.evidence), live)
+    evidence, ward = from_text(row.evidence), services.ward.code
+    live = credentials.live_of(session, ward, PersonId(row.person))
+    return still_live(evidence, live, bridges.live_of(connection_of(session), ward, evidence))
 
 
 def read(session: Session, services: Services, row: LoginSessionRow) -> Login | None:

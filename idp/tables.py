@@ -18,7 +18,10 @@ def _used(table: str) -> Index:
 
 
 class SigningKeyRow(SQLModel, table=True):
-    """A key that the ward signs with, sealed."""
+    """A key that the ward signs with, sealed.
+
+    :param certified: what the request key before it signed about it (`card.successors`); None for the first.
+    """
 
     __tablename__ = "signing_key"
 
@@ -29,6 +32,24 @@ class SigningKeyRow(SQLModel, table=True):
     sealed: bytes
     created_at: datetime = time_column()
     retired_at: datetime | None = time_column(nullable=True)
+    certified: str | None = None
+
+
+class EnrolledBridgeRow(SQLModel, table=True):
+    """A bridge on a PC of the ward.
+
+    :param id: thumbprint of its key (RFC 7638).
+    :param jwk: JSON of its public key.
+    """
+
+    __tablename__ = "enrolled_bridge"
+
+    ward: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    name: str
+    jwk: str
+    enrolled_at: datetime = time_column()
+    revoked_at: datetime | None = time_column(nullable=True)
 
 
 class LoginSessionRow(SQLModel, table=True):

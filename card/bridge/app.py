@@ -20,7 +20,9 @@ from card.bridge.gate import ENTRY, STATIC, Gate
 from card.bridge.sessions import SigningSession, SigningSessions
 from card.certificates import Purpose
 from card.clock import Clock
+from card.countersignature import countersign
 from card.faults import FAULTS, Fault
+from card.jose import Signer
 from card.pages import Pages, Source
 from card.pages.catalogue import closest
 from card.pages.forms import read_body, read_posted, see_other
@@ -40,6 +42,7 @@ class Bridge:
     :param address: its origin, `http://127.0.0.1:<port>`.
     :param deck: virtual cards to choose from; the sandbox only.
     :param own_user_only: refuse programs of other users of this machine.
+    :param key: the bridge's own, where staff enrolled it; it countersigns what goes back.
     """
 
     enrolled: Enrolment
@@ -48,6 +51,7 @@ class Bridge:
     address: str
     deck: Deck | None = None
     own_user_only: bool = True
+    key: Signer | None = None
     _reader_is_used: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +80,12 @@ class Bridge:
             self.reader, asked.to_be_signed, asked.certificate, form.pin, confirm_last_try=form.confirm
         )
         return signed.to_json()
+
+    def countersignature(self, asked: CardRequest | ReadingRequest, container: str) -> str | None:
+        """What this PC's key says of what a card signed, where it has one."""
+        if self.key is None or isinstance(asked, ReadingRequest):
+            return None
+        return countersign(asked, container, self.key, self.clock.now())
 
     def choose(self, name: str) -> None:
         """Lay a virtual card on the reader.
@@ -145,7 +155,12 @@ def create_bridge(bridge: Bridge) -> Starlette:
         session = bridge.sessions.get(handle)
         if session.answer is None:
             return _pin_page(bridge, request, handle, session)
-        context = {"asked": session.request, "container": session.answer}
+        asked, container = session.request, session.answer
+        context = {
+            "asked": asked,
+            "container": container,
+            "countersignature": bridge.countersignature(asked, container),
+        }
         return bridge.pages.render(request, "bridge/onward.html", context, leads_out=True)
 
     async def sign(request: Request) -> Response:

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from card.bridge.app import Bridge, create_bridge
 from card.bridge.enrolment import Enrolment
+from card.bridge.key import read_key
 from card.bridge.peers import runs_as_root
 from card.clock import SystemClock
 from card.transport import Reader
@@ -73,6 +74,9 @@ def bridge(
     deck_folder: Annotated[
         Path | None, typer.Option(help="Folder of virtual cards without pcscd (sandbox).")
     ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="File of the key by which staff enrolled this PC (`bridge-key`).")
+    ] = None,
     any_local_user: Annotated[
         bool, typer.Option(help="Serve programs of other users too, as for sudo.")
     ] = False,
@@ -98,6 +102,7 @@ def bridge(
             clock=SystemClock(),
             address=f"http://127.0.0.1:{port}",
             deck=deck,
+            key=None if key is None else read_key(key),
             own_user_only=not (any_local_user or runs_as_root()),
         )
     )

@@ -23,11 +23,15 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "migrate": Command("idp.cli.migrate", "migrate", "Bring the database to this version."),
     "client": Command("idp.cli.client", "app", "The ward systems that may ask."),
     "keys": Command("idp.cli.keys", "app", "The keys that a ward signs with."),
+    "bridges": Command(
+        "idp.cli.bridges", "app", "What bridges pin of this service; enrol those on the ward's PCs."
+    ),
     "audit": Command("idp.cli.audit", "app", "Judge the audit log."),
     "staff": Command("idp.cli.staff", "app", "Name a ward's first staff, and list who has which role."),
     "mandate": Command("idp.cli.mandate", "app", "Judge a mandate from its file."),
     "sandbox": Command("deploy.sandbox.run", "sandbox", "Run everything here, with a virtual card."),
     "bridge": Command("card.bridge.command", "bridge", "Let this user's browsers reach the card.", "card"),
+    "bridge-key": Command("card.bridge.key", "make_key", "Make the key by which a PC is enrolled.", "card"),
     "card": Command("card.commands", "app", "Look at a My Number card, or make a virtual one.", "card"),
     "version": Command("idp.cli", "version", "Say which version this is."),
 }

@@ -8,7 +8,8 @@ import typer
 
 from card.clock import SystemClock
 from idp.cli.deployment import chosen, deployment, fail, log_key_of, ring
-from idp.keys import KeyPurpose, key_rows, new_key
+from idp.keys import KeyPurpose, key_rows
+from idp.keys import rotate as rotate_key
 
 app = typer.Typer(no_args_is_help=True, help="The keys that a ward signs with.")
 
@@ -30,14 +31,20 @@ def rotate(
     purpose: Annotated[KeyPurpose, typer.Argument(help="What the new key signs.")],
     ward: Annotated[str, typer.Option(help="The ward's code, where there are several.")] = "",
 ) -> None:
-    """Make a new key. It signs after the next start; the old ones go on verifying."""
+    """Make a new key. It signs after the next start; the old ones go on verifying.
+
+    The request key names its successor to the bridges: each follows at the first request that it gets, and
+    takes what the key before signed for one hour more.
+    """
     if purpose is KeyPurpose.LOG:
         raise fail("the log's key is what verifiers pin; it is not rotated")
     with deployment() as (database, vault, wards):
         of = chosen(wards, ward)
         with database.writing(of.code) as unit:
-            made = new_key(unit, vault, purpose, SystemClock().now())
+            made = rotate_key(unit, vault, of, purpose, SystemClock().now())
     typer.echo(f"{made.kid} signs from the next start on.")
+    if purpose is KeyPurpose.REQUEST:
+        typer.echo("Start every process anew within one hour: bridges leave the key before it then.")
 
 
 @app.command()

@@ -60,7 +60,9 @@ def card_answer_routes(services: Services) -> APIRouter:
     @router.post("/card/answer")
     def take(form: Form) -> Response:
         with services.database.writing(services.ward.code) as unit:
-            i, cookie = card_requests.receive(unit, services, form.one("state"), form.one("container"))
+            i, cookie = card_requests.receive(
+                unit, services, form.one("state"), form.one("container"), form.one("countersignature")
+            )
         response = see_other(services.address(f"/card/done?i={i}"))
         cookie.set_on(response)
         return response

@@ -20,6 +20,7 @@ from assurance.wards import WardCode
 from delegation import usability
 from delegation.grant import GrantId
 from delegation.usability import Usable
+from idp import bridges
 from idp.tables import AuthorizationRow, LoginSessionRow, OAuthClientRow
 
 AUTHORIZATION: Final = table_of(AuthorizationRow)
@@ -92,6 +93,8 @@ def load_standings(
     persons = {PersonId(row.person) for row in rows}
     proofs = people.proofs_of_all(connection, ward, persons)
     live = credentials.live_of_all(connection, ward, persons)
+    evidence = {row.id: from_text(row.evidence) for row in rows}
+    enrolled = bridges.live_of(connection, ward, [piece for pieces in evidence.values() for piece in pieces])
     named = {GrantId(row.grant) for row in rows if row.grant is not None}
     usable = usability.usable_of(connection, ward, named, now)
     return {
@@ -103,7 +106,7 @@ def load_standings(
             scope=row.scope,
             nonce=row.nonce,
             login=LoginId(row.login),
-            evidence=still_live(from_text(row.evidence), live[PersonId(row.person)]),
+            evidence=still_live(evidence[row.id], live[PersonId(row.person)], enrolled),
             started_at=row.started_at,
             expires_at=row.expires_at,
             ended=row.ended_at is not None or row.login_ended_at is not None,

@@ -38,7 +38,12 @@ authentications: st.SearchStrategy[Authentication] = st.one_of(
     st.builds(EmailCode, few_times, st.just("mac")),
     st.builds(Passkey, few_times, st.booleans(), st.booleans(), st.none() | few_times, st.just("p")),
     st.builds(
-        CardAuthentication, few_times, st.booleans(), st.booleans(), st.none() | few_times, st.just("c")
+        CardAuthentication,
+        few_times,
+        st.booleans(),
+        st.none() | st.just("b"),
+        st.none() | few_times,
+        st.just("c"),
     ),
 )
 any_evidence: st.SearchStrategy[Evidence] = st.one_of(
@@ -162,10 +167,22 @@ def test_evidence_ends_with_the_credential_that_it_rests_on() -> None:
         CardAuthentication(NOW, True, credential="c"),
         EmailCode(NOW, "m"),
     ]
-    assert still_live(evidence, {"p", "c"}) == tuple(evidence)
-    assert still_live(evidence, {"c"}) == tuple(evidence[1:])
-    assert still_live(evidence, set()) == (EmailCode(NOW, "m"),)
-    assert not still_live([Passkey(NOW, True, True), CardAuthentication(NOW, True)], {"p", "c"})
+    assert still_live(evidence, {"p", "c"}, ()) == tuple(evidence)
+    assert still_live(evidence, {"c"}, ()) == tuple(evidence[1:])
+    assert still_live(evidence, set(), ()) == (EmailCode(NOW, "m"),)
+    assert not still_live([Passkey(NOW, True, True), CardAuthentication(NOW, True)], {"p", "c"}, ())
+
+
+def test_a_login_outlives_the_bridge_that_countersigned_it_and_resists_phishing_no_longer() -> None:
+    evidence = [CardAuthentication(NOW, True, "b", credential="c"), EmailCode(NOW, "m")]
+    resists = Requirement(phishing_resistant=True)
+    for bridges, met in (({"a", "b"}, True), ({"a"}, False), ((), False)):
+        reached = assess([*still_live(evidence, {"c"}, bridges), PROVEN], NOW, THRESHOLDS)
+        assert (reached.acr, reached.meets(resists, NOW)) == (
+            assess([*evidence, PROVEN], NOW, THRESHOLDS).acr,
+            met,
+        )
+    assert not still_live(evidence[:1], (), {"b"})
 
 
 @pytest.mark.parametrize(
@@ -176,7 +193,7 @@ def test_evidence_ends_with_the_credential_that_it_rests_on() -> None:
         (Passkey(NOW, user_verified=True, synced=True), "3/2", ("mfa", "swk"), True),
         (Passkey(NOW, user_verified=True, synced=False), "3/2", ("hwk", "mfa"), True),
         (CardAuthentication(NOW, revocation_checked=True), "3/3", ("hwk", "mfa", "pin", "sc"), False),
-        (CardAuthentication(NOW, True, countersigned=True), "3/3", ("hwk", "mfa", "pin", "sc"), True),
+        (CardAuthentication(NOW, True, countersigned_by="b"), "3/3", ("hwk", "mfa", "pin", "sc"), True),
         (CardAuthentication(NOW, revocation_checked=False), "2/2", ("hwk", "mfa", "pin", "sc"), False),
         (CardAuthentication(NOW, True, counts_from=NOW + SOON), "3/2", ("hwk", "mfa", "pin", "sc"), False),
         (Passkey(NOW, True, True, NOW + SOON), "3/1", ("mfa", "swk"), True),

@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 from card.bridge import command
 from card.bridge.enrolment import Enrolment, Pin, write_enrolment
 from card.container import SigningPurpose, prepare
-from card.jose import SoftwareSigner, b64url_encode, sign_compact
-from card.request import CardRequest, RequestRefused, sign_request
+from card.jose import SoftwareSigner, b64url_encode, sign_compact, unverified_claims
+from card.private_file import write_private
+from card.request import TYP as REQUEST
+from card.request import CardRequest, ReadingRequest, RequestRefused, sign_request
 from card.successors import GRACE, MOST, TYP, certify
 from tests.bridge.conftest import PinPage, Start
 from tests.conftest import NOW, FixedClock
@@ -113,6 +115,21 @@ def test_a_successor_counts_if_the_pinned_key_named_it(enrolment: Enrolment) -> 
     assert answer(enrolment, 1) == "bridge.unknown_key"
     assert answer(enrolment, 1, [FIRST]) == "counts"
     assert answer(enrolment, 1) == "counts"
+
+
+def test_a_request_to_read_leads_to_a_successor_too(enrolment: Enrolment) -> None:
+    asked = ReadingRequest(
+        issuer=SHIBUYA,
+        issuer_name={"ja": "区"},
+        response_uri=PINS[0].response_uri,
+        cancel_uri=f"{SHIBUYA}/login?i=1",
+        state="state",
+        issued_at=NOW,
+        expires_at=NOW + SOON,
+        request_id="one",
+        reader_name={"ja": "窓口"},
+    )
+    assert enrolment.read_request(sign_request(asked, LINE[1], [FIRST]), NOW) == asked
 
 
 def test_a_bridge_that_slept_through_two_rotations_follows_both(enrolment: Enrolment) -> None:
@@ -240,9 +257,10 @@ def test_the_name_that_a_successor_gives_itself_counts_for_nothing(enrolment: En
     ids=["one more", "100", "text", "object"],
 )
 def test_a_chain_of_another_shape_is_refused(enrolment: Enrolment, successors: Any) -> None:
-    whole = {"iss": SHIBUYA, "successors": successors}
+    whole = dict(unverified_claims(request_of(SHIBUYA, LINE[0]))) | {"successors": successors}
     with pytest.raises(RequestRefused, match=r"bridge\.request_invalid"):
-        enrolment.read_request(sign_compact(whole, LINE[0], typ="dairi-card-request+jwt"), NOW)
+        enrolment.read_request(sign_compact(whole, LINE[0], typ=REQUEST), NOW)
+    assert enrolment.read_request(sign_compact(whole | {"successors": []}, LINE[0], typ=REQUEST), NOW)
 
 
 def test_a_successor_is_kept_only_with_a_request_that_is_in_order(path: Path, enrolment: Enrolment) -> None:
@@ -325,12 +343,13 @@ PC = typer.Typer()
 PC.command()(command.bridge)
 
 
-@pytest.mark.parametrize("broken", ["enrolment", "keys"])
+@pytest.mark.parametrize("broken", ["enrolment", "keys", "key"])
 def test_a_bridge_does_not_start_with_files_that_it_cannot_trust(tmp_path: Path, broken: str) -> None:
     """It says which, in a sentence and without a stack trace."""
-    path = tmp_path / "enrolment.json"
+    path, key = tmp_path / "enrolment.json", tmp_path / "bridge.pem"
     write_enrolment(path, PINS)
-    says = {"enrolment": "is no", "keys": "holds no"}[broken]
-    {"enrolment": path, "keys": path.with_suffix(".keys.json")}[broken].write_text("{]", "utf-8")
-    told = CliRunner().invoke(PC, ["--enrolment", str(path)])
+    write_private(key, LINE[0].private_pem())
+    says = {"enrolment": "is no", "keys": "holds no", "key": "holds no key"}[broken]
+    {"enrolment": path, "keys": path.with_suffix(".keys.json"), "key": key}[broken].write_text("{]", "utf-8")
+    told = CliRunner().invoke(PC, ["--enrolment", str(path), "--key", str(key)])
     assert (told.exit_code, says in " ".join(told.stderr.split())) == (2, True), told.stderr

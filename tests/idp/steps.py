@@ -9,7 +9,8 @@ from starlette.testclient import TestClient
 from assurance.evidence import Authentication
 from assurance.person import PersonId
 from card.container import SigningPurpose, ToBeSigned
-from card.jose import unverified_claims
+from card.countersignature import countersign
+from card.jose import SoftwareSigner, unverified_claims
 from card.request import EnrolledIssuer, read_request
 from card.virtual.holder import sign_as_holder
 from idp import interactions
@@ -68,10 +69,13 @@ def identity(system: WardSystem, answer: Any) -> Any:
     return unverified_claims(redeem(system, returned(answer)["code"]).json()["id_token"])
 
 
-def answer_to(resident: Resident, jws: str, made: ToBeSigned | None = None) -> dict[str, str]:
+def answer_to(
+    resident: Resident, jws: str, made: ToBeSigned | None = None, key: SoftwareSigner | None = None
+) -> dict[str, str]:
     """What the bridge posts.
 
     :param made: the bytes that the card signs in the place of those that were asked for.
+    :param key: of a bridge that says that it is enrolled.
     """
     services = resident.services
     pinned = EnrolledIssuer(
@@ -81,7 +85,11 @@ def answer_to(resident: Resident, jws: str, made: ToBeSigned | None = None) -> d
     signed, certificate = asked.to_be_signed, asked.certificate
     if made is not None:
         signed, (certificate,) = made, SigningPurpose(str(made.claims()["purpose"])).certificates
-    return {"state": asked.state, "container": sign_as_holder(resident.card, signed, certificate).to_json()}
+    container = sign_as_holder(resident.card, signed, certificate).to_json()
+    form = {"state": asked.state, "container": container}
+    if key is not None:
+        form["countersignature"] = countersign(asked, container, key, services.clock.now())
+    return form
 
 
 def bring(resident: Resident, form: dict[str, str]) -> Any:

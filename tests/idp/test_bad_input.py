@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from card.container import SigningPurpose, prepare
+from card.jose import SoftwareSigner
 from idp.card_requests import answer_uri
 from idp.services import Services
 from tests.conftest import FixedClock
@@ -79,6 +80,13 @@ def a_container_is_of_another_purpose(world: World) -> Any:
         issued_at=world.clock.now(),
     )
     form = answer_to(world.hanako, asked_of_card(world.hanako, world.at_login()), mandate)
+    return world.hanako.get(bring(world.hanako, form).headers["location"])
+
+
+def a_bridge_that_nobody_enrolled_says_that_it_is(world: World) -> Any:
+    form = answer_to(
+        world.hanako, asked_of_card(world.hanako, world.at_login()), key=SoftwareSigner.generate()
+    )
     return world.hanako.get(bring(world.hanako, form).headers["location"])
 
 
@@ -191,6 +199,15 @@ TABLE = [
         a_container_is_of_another_purpose, "card.purpose", 400,
         "この確認には使えない種類の署名です。", "This kind of signature does not count here.",
         "はじめからもう一度お試しください。", "Please start again.",
+        "/login?i=",
+    ),
+    Row(
+        a_bridge_that_nobody_enrolled_says_that_it_is, "card.countersignature", 400,
+        "このパソコンが区に登録されたものかどうか、確認できませんでした。",
+        "We could not tell whether this computer is one that the ward registered.",
+        "はじめからもう一度お試しください。窓口のパソコンで何度もこの画面が出るときは、"
+        "このパソコンを管理している職員にお知らせください。",
+        "Start again. If this page keeps coming at a computer of the ward, tell the staff who look after it.",
         "/login?i=",
     ),
     Row(
