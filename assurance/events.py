@@ -19,6 +19,8 @@ class EventName(StrEnum):
     PASSKEY_ADDED = "passkey:credential:added"
     PASSKEY_REMOVED = "passkey:credential:removed"
     EMAIL_CONFIRMED = "email:identifier:confirmed"
+    BUSINESS_SHOWN = "gbizid:business:shown"
+    BUSINESS_REMOVED = "gbizid:business:removed"
     APP_LINKED = "app:credential:linked"
     APP_REMOVED = "app:credential:removed"
     # Logins.

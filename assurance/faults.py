@@ -25,6 +25,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "app.differs": FaultKind(400, "design: linking"),
     "app.second": FaultKind(400, "design: a second one needs the counter"),
     "app.last": FaultKind(400, "design: the last strong way in stays"),
+    "business.taken": FaultKind(400, "design: an identifier belongs to one person"),
     "card.unknown": FaultKind(400, "design: an unknown card is matched to nobody"),
     "counter.staff": FaultKind(403, "design: two people"),
     "counter.cards_differ": FaultKind(400, "design: linking"),

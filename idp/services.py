@@ -31,7 +31,7 @@ from idp.settings import Settings
 from idp.sweeper import Sweeper
 from idp.token.lookups import Lookups
 from idp.token.presented import AccessTokens
-from idp.upstream.configured import WardEntry, read_upstreams
+from idp.upstream.configured import AppEntry, GbizidEntry, WardEntry, read_upstreams
 from idp.upstream.provider import UpstreamProvider
 
 
@@ -64,7 +64,7 @@ class Services:
 
     :param lookups: what the hot endpoints ask through the batch door.
     :param tokens: verifies this ward's access tokens.
-    :param app: デジタル認証アプリ, where the ward configured it.
+    :param app: デジタル認証アプリ, where the ward configured it; as `gbizid`.
     :param other_logins: ways to log in besides the provider's own; none in production.
     """
 
@@ -84,6 +84,7 @@ class Services:
     lookups: Lookups
     tokens: AccessTokens
     app: UpstreamProvider | None = None
+    gbizid: UpstreamProvider | None = None
     other_logins: Sequence[OtherLogin] = ()
 
     def address(self, path: str) -> str:
@@ -170,8 +171,8 @@ def compose(
         raise
 
 
-def _app_of(entry: WardEntry | None) -> UpstreamProvider | None:
-    return None if entry is None or entry.app is None else entry.app.provider()
+def _provider(entry: AppEntry | GbizidEntry | None) -> UpstreamProvider | None:
+    return None if entry is None else entry.provider()
 
 
 def _compose(
@@ -193,6 +194,7 @@ def _compose(
     mailer = SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_sender, clock)
     file = settings.upstreams_file
     upstreams = {} if file is None else read_upstreams(file.read_text("utf-8"), sandbox=sandbox)
+    none = WardEntry()
     rings = {ward.code: load_keys(database, vault, ward.code, clock.now()) for ward in wards}
     return [
         Services(
@@ -211,7 +213,8 @@ def _compose(
             rules=rules,
             lookups=Lookups(ward.code, batch, clock, vault),
             tokens=AccessTokens(ward.issuer, rings[ward.code].key_set(KeyPurpose.TOKEN), clock),
-            app=_app_of(upstreams.get(ward.code)),
+            app=_provider(upstreams.get(ward.code, none).app),
+            gbizid=_provider(upstreams.get(ward.code, none).gbizid),
             other_logins=tuple(other_logins),
         )
         for ward in wards

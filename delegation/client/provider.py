@@ -65,9 +65,11 @@ class Provider:
         """Fetch a document, in the name of a token's bearer if one is given (RFC 6750 §2.1)."""
         return self._ask("GET", url, headers=_bearer(bearer) if bearer else None)
 
-    def post_form(self, url: str, form: Mapping[str, str]) -> Answer:
+    def post_form(
+        self, url: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """Post a form."""
-        return self._ask("POST", url, form=form)
+        return self._ask("POST", url, form=form, headers=headers)
 
     def post_json(self, url: str, document: Mapping[str, object], bearer: str) -> Answer:
         """Post a question in the name of a token's bearer (RFC 6750 §2.1)."""

@@ -69,9 +69,12 @@ def linked(services: Services, request: Request, app: UpstreamProvider, brought:
     return errand.finish(services, request, app, brought, link, back=back, userinfo=True, ends=True)
 
 
-def app_link_routes(services: Services, app: UpstreamProvider) -> APIRouter:
-    """The pages of one ward."""
+def app_link_routes(services: Services) -> APIRouter:
+    """The pages of one ward; none where it did not configure the app."""
     router, pages, database, ward = APIRouter(), services.pages, services.database, services.ward
+    if services.app is None:
+        return router
+    app = services.app
     home, page = services.address("/account"), services.address("/account/app")
 
     @router.get("/account/app")

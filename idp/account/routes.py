@@ -20,7 +20,6 @@ from card.faults import Fault
 from card.pages.forms import see_other
 from delegation.staffing.staff import roles_now
 from idp import sessions
-from idp.account.app import app_link_routes
 from idp.end_session import log_out
 from idp.faults import answer
 from idp.login.flow import Form, ask_to_log_in
@@ -74,6 +73,7 @@ def account_routes(services: Services) -> APIRouter:
             return ask_to_log_in(services, home, Requirement(LOWEST))
         context = {"login": login, "strong": strong, "passkeys": keys, "works": works}
         context |= {"base": services.address(""), "app": app, "app_offered": services.app is not None}
+        context |= {"gbizid": services.gbizid is not None}
         return pages.render(request, "idp/account/home.html", context)
 
     @router.get("/account/passkeys/new")
@@ -128,9 +128,6 @@ def account_routes(services: Services) -> APIRouter:
                 return to_fresh_login(fault, home)
             return answer(pages, request, fault, back=home)
         return changed(mails)
-
-    if services.app is not None:
-        router.include_router(app_link_routes(services, services.app))
 
     @router.post("/logout")
     def end(request: Request) -> Response:

@@ -40,6 +40,7 @@ def app_routes(services: Services) -> APIRouter:
     if services.app is None:
         return router
     app = services.app
+    router.include_router(errand.callback_routes(services, app))
 
     @router.post("/login/app")
     def by_app(request: Request, form: Form) -> Response:
@@ -52,14 +53,6 @@ def app_routes(services: Services) -> APIRouter:
             return answer(services.pages, request, fault, back=services.address(f"/login?i={i}"))
         with database.writing(ward.code) as unit:
             return see_other(errand.ask(unit, services, app, endpoint, i, _SCOPE))
-
-    @router.get("/app/back")
-    def take(request: Request) -> Response:
-        with database.writing(ward.code) as unit:
-            i, cookie = errand.receive(unit, services, app, request)
-        response = see_other(services.address(f"/app/done?i={i}"))
-        cookie.set_on(response)
-        return response
 
     @router.get("/app/done")
     def by_app_done(request: Request, i: str = "") -> Response:

@@ -5,9 +5,14 @@
 issuer = "https://auth-and-sign.go.jp/api/realms/main"   # sb-auth-and-sign.go.jp to try it out
 client_id = "RP00000001"                                 # by application to the Digital Agency
 key_file = "/etc/dairi/app-131130.pem"                   # P-256 or RSA; they get the public half
+
+[131130.gbizid]
+issuer = "https://gbiz-id.go.jp/oauth/"
+client_id = "…"
+secret_file = "/etc/dairi/gbizid-131130.secret"
 ```
 
-What one agrees on there names the callback too: `{issuer of the ward}/app/back`.
+What one agrees on there names the callback too: `{issuer of the ward}/app/back`, and `…/gbizid/back`.
 """
 
 import tomllib
@@ -22,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from assurance.wards import WardCode, parse_ward
 from card.jose import SoftwareSigner
 from idp.settings import check_issuer
-from idp.upstream.provider import Registration, UpstreamProvider
+from idp.upstream.provider import ClientSecretBasic, PrivateKeyJwt, Registration, UpstreamProvider
 
 _SMALLEST_RSA_BITS: Final = 2048
 
@@ -55,9 +60,29 @@ class AppEntry(_Strict):
 
         :raises ValueError: when the file holds no key that signs ES256 or RS256.
         """
-        signer = _signer(self.key_file)
-        agreed = Registration(self.issuer, self.client_id, signer, "ES256", self.acr_values, self.acr)
+        proof = PrivateKeyJwt(_signer(self.key_file))
+        agreed = Registration(self.issuer, self.client_id, proof, "ES256", self.acr_values, self.acr)
         return UpstreamProvider("app", agreed)
+
+
+class GbizidEntry(_Strict):
+    """GビズID, for one ward. Its ID token does not say how somebody was authenticated: it is no login."""
+
+    issuer: str
+    client_id: str = Field(pattern=r"^[0-9A-Za-z_-]{1,255}$")
+    secret_file: Path
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_one(cls, issuer: str) -> str:
+        check_issuer(issuer.removesuffix("/"))
+        return issuer
+
+    def provider(self) -> UpstreamProvider:
+        """What talks to it."""
+        proof = ClientSecretBasic(self.secret_file.read_text("utf-8").strip())
+        agreed = Registration(self.issuer, self.client_id, proof, "RS256", "", frozenset())
+        return UpstreamProvider("gbizid", agreed)
 
 
 def _signer(file: Path) -> SoftwareSigner:
@@ -78,6 +103,7 @@ class WardEntry(_Strict):
     """The upstreams of one ward."""
 
     app: AppEntry | None = None
+    gbizid: GbizidEntry | None = None
 
 
 def read_upstreams(text: str, *, sandbox: bool = False) -> Mapping[WardCode, WardEntry]:
@@ -96,6 +122,7 @@ def read_upstreams(text: str, *, sandbox: bool = False) -> Mapping[WardCode, War
     except ValueError as error:
         raise ValueError(f"DAIRI_UPSTREAMS_FILE: {error}") from error
     for entry in found.values():
-        if entry.app is not None and not sandbox and not entry.app.issuer.startswith("https://"):
+        issuers = [one.issuer for one in (entry.app, entry.gbizid) if one is not None]
+        if not sandbox and not all(issuer.startswith("https://") for issuer in issuers):
             raise ValueError("an upstream without https; only `dairi sandbox` may have one")
     return found

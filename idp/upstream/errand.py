@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +18,7 @@ from assurance.database import Unit
 from assurance.events import Event, EventName
 from card.faults import Fault
 from card.jose import b64url_encode
+from card.pages.forms import see_other
 from idp import answers, interactions
 from idp.answers import Brought
 from idp.cookies import Cookie
@@ -85,6 +87,21 @@ def receive(
     kept = {**shown, "nonce": b64url_encode(taken.nonce), "verifier": str(taken.data["verifier"])}
     id_ = str(taken.data["interaction"])
     return id_, answers.keep(unit, services, id_, kept, by=upstream.name)
+
+
+def callback_routes(services: Services, upstream: UpstreamProvider) -> APIRouter:
+    """The callback: it reads no cookie, and leads to the page that does."""
+    router = APIRouter()
+
+    @router.get(f"/{upstream.name}/back")
+    def take(request: Request) -> Response:
+        with services.database.writing(services.ward.code) as unit:
+            i, cookie = receive(unit, services, upstream, request)
+        response = see_other(services.address(f"/{upstream.name}/done?i={i}"))
+        cookie.set_on(response)
+        return response
+
+    return router
 
 
 def brought(services: Services, request: Request, upstream: UpstreamProvider, i: str) -> Brought:

@@ -8,9 +8,12 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from assurance.app_login import AppAttributes
+from assurance.business import Account, Business
 from card.jose import KeySet, TokenRejected, b64url_encode, verify_compact
 
 _BIRTH_DATE: Final = re.compile(r"[0-9]{8}\Z")
+_BUSINESS_NUMBER: Final = re.compile(r"[0-9A-Za-z]{1,20}\Z")
+_ACCOUNTS: Final = {"2": Account.PRIME, "3": Account.MEMBER}
 _SEXES: Final = frozenset({"1", "2"})
 _LONGEST_NAME: Final = 200
 _LONGEST_SUB: Final = 255
@@ -111,6 +114,34 @@ def check_userinfo(userinfo: Mapping[str, object], sub: str) -> None:
     """
     if userinfo.get("sub") != sub:
         raise NotBelieved("userinfo")
+
+
+def read_business(userinfo: Mapping[str, object]) -> Business:
+    """What GビズID says of someone's business (接続システム向けガイドライン, userinfo with `profile`).
+
+    :raises NotBelieved: `account_type` for an entry account, whose business nobody checked; else the claim
+        that cannot be read.
+    """
+    account, kind, number, name = (
+        str(userinfo.get(claim, "")) for claim in ("account_type", "corp_type", "corporate_number", "name")
+    )
+    if account not in _ACCOUNTS:
+        raise NotBelieved("account_type")
+    if kind not in {"1", "2"}:
+        raise NotBelieved("corp_type")
+    if _BUSINESS_NUMBER.match(number) is None or (kind == "1" and not _is_corporate(number)):
+        raise NotBelieved("corporate_number")
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise NotBelieved("name")
+    return Business(_ACCOUNTS[account], number, name)
+
+
+def _is_corporate(number: str) -> bool:
+    """Whether the first of 13 digits is the check digit of the others (法人番号の指定等に関する省令2条)."""
+    if len(number) != 13 or not number.isdigit():
+        return False
+    weighted = sum(int(digit) * (1 + at % 2) for at, digit in enumerate(reversed(number[1:])))
+    return int(number[0]) == 9 - weighted % 9
 
 
 def read_attributes(userinfo: Mapping[str, object]) -> AppAttributes:

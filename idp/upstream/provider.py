@@ -1,4 +1,4 @@
-"""One upstream OpenID provider, of which the ward is a client: code flow, PKCE, `private_key_jwt`.
+"""One upstream OpenID provider, of which the ward is a client: code flow with PKCE.
 
 Authlib builds the authorization request and the code challenge. It makes and reads no JWT here, and sends
 nothing: what leaves is capped in time and size, and follows no redirect.
@@ -6,13 +6,14 @@ nothing: what leaves is capped in time and size, and follows no redirect.
 
 import secrets
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import httpx2
 import structlog
@@ -33,7 +34,23 @@ _PATIENCE_S: Final = 5.0
 _AT_ONCE: Final = 8
 """People who wait for one upstream at a time: the others' pages need threads too."""
 _NO_GRANT: Final = "invalid_grant"
+_WEAK: Final = frozenset({"acr", "account_type"})
+"""What is true, and not enough."""
 _log: Final = structlog.get_logger("upstream")
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKeyJwt:
+    """The ward signs (RFC 7523 §2.2)."""
+
+    signer: Signer
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSecretBasic:
+    """The ward knows a secret (RFC 6749 §2.3.1)."""
+
+    secret: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +58,15 @@ class Registration:
     """What the ward and the upstream agreed on.
 
     :param issuer: as the upstream writes it; every call goes to its origin.
-    :param signer: the ward's key for `private_key_jwt` (RFC 7523 §2.2).
+    :param authentication: how the ward proves itself to the token endpoint.
     :param alg: the one algorithm of its ID tokens.
-    :param acr_values: what is asked for (OIDC Core §3.1.2.1).
+    :param acr_values: what is asked for (OIDC Core §3.1.2.1); empty where nothing is.
     :param acr: the words that an ID token's `acr` must hold.
     """
 
     issuer: str
     client_id: str
-    signer: Signer
+    authentication: PrivateKeyJwt | ClientSecretBasic
     alg: str
     acr_values: str
     acr: frozenset[str]
@@ -80,7 +97,7 @@ def believing(name: str) -> Iterator[None]:
         yield
     except NotBelieved as error:
         _log.warning("refused", upstream=name, why=error.why)
-        raise Fault("upstream.weak" if error.why == "acr" else "upstream.refused") from error
+        raise Fault("upstream.weak" if error.why in _WEAK else "upstream.refused") from error
 
 
 class UpstreamProvider:
@@ -153,7 +170,7 @@ class UpstreamProvider:
             nonce=outing.nonce,
             code_challenge=create_s256_code_challenge(outing.verifier),
             code_challenge_method="S256",
-            acr_values=self.registration.acr_values,
+            acr_values=self.registration.acr_values or None,
         )
         return made
 
@@ -182,9 +199,30 @@ class UpstreamProvider:
             raise NotBelieved("iss")
 
     def _redeem(self, outing: Outing, code: str) -> Answer:
-        """RFC 6749 §4.1.3, with `private_key_jwt`; its `aud` is the token endpoint (OIDC Core §9)."""
-        endpoint, now = self._endpoint("token_endpoint"), int(self._clock.now().timestamp())
-        client = self.registration.client_id
+        """RFC 6749 §4.1.3, RFC 7636 §4.5."""
+        endpoint = self._endpoint("token_endpoint")
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": outing.redirect_uri,
+            "code_verifier": outing.verifier,
+        }
+        match self.registration.authentication:
+            case PrivateKeyJwt(signer):
+                answer = self._provider.post_form(endpoint, form | self._assertion(endpoint, signer))
+            case ClientSecretBasic(secret):
+                answer = self._provider.post_form(endpoint, form, self._basic(secret))
+        if (
+            answer.document.get("error") == _NO_GRANT
+        ):  # anything else that it refuses is not the person's fault
+            raise NotBelieved(_NO_GRANT)
+        if answer.member("token_type").lower() != "bearer":
+            raise NotBelieved("token_type")
+        return answer
+
+    def _assertion(self, endpoint: str, signer: Signer) -> dict[str, str]:
+        """`private_key_jwt`; its `aud` is the token endpoint (OIDC Core §9)."""
+        client, now = self.registration.client_id, int(self._clock.now().timestamp())
         proof = {
             "iss": client,
             "sub": client,
@@ -193,23 +231,16 @@ class UpstreamProvider:
             "iat": now,
             "exp": now + _ASSERTION_S,
         }
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": outing.redirect_uri,
-            "code_verifier": outing.verifier,
+        return {
             "client_id": client,
             "client_assertion_type": _ASSERTION_TYPE,
-            "client_assertion": sign_compact(proof, self.registration.signer, typ="JWT"),
+            "client_assertion": sign_compact(proof, signer, typ="JWT"),
         }
-        answer = self._provider.post_form(endpoint, form)
-        if (
-            answer.document.get("error") == _NO_GRANT
-        ):  # anything else that it refuses is not the person's fault
-            raise NotBelieved(_NO_GRANT)
-        if answer.member("token_type").lower() != "bearer":
-            raise NotBelieved("token_type")
-        return answer
+
+    def _basic(self, secret: str) -> Mapping[str, str]:
+        """`client_secret_basic`: each part is encoded as in a form (RFC 6749 §2.3.1)."""
+        pair = f"{quote_plus(self.registration.client_id)}:{quote_plus(secret)}"
+        return {"Authorization": f"Basic {b64encode(pair.encode()).decode('ascii')}"}
 
     def _verified(self, token: str, nonce: str, access_token: str) -> tuple[str, datetime]:
         mine = self.registration

@@ -29,7 +29,7 @@ from deploy.sandbox.national.app import create_app as create_national
 from deploy.sandbox.national.provider import Client, Grant, NationalApp, Phone
 from idp import sessions
 from idp.services import Services
-from idp.upstream.provider import Registration, UpstreamProvider
+from idp.upstream.provider import PrivateKeyJwt, Registration, UpstreamProvider
 from tests.assurance.conftest import authority, cards, linked, staff, thresholds
 from tests.conftest import FixedClock
 from tests.delegation.conftest import Resident, Town, town
@@ -148,7 +148,9 @@ def client_of(
     patience_s: float = PATIENCE_S,
     **changes: Any,
 ) -> UpstreamProvider:
-    registration = Registration(issuer, "RP1", signer, "ES256", "aal3 crl", frozenset({"aal3", "crl"}))
+    registration = Registration(
+        issuer, "RP1", PrivateKeyJwt(signer), "ES256", "aal3 crl", frozenset({"aal3", "crl"})
+    )
     return UpstreamProvider("app", replace(registration, **changes), clock, patience_s)
 
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from card.jose import SoftwareSigner
 from idp.upstream.configured import read_upstreams
+from idp.upstream.provider import PrivateKeyJwt, Registration
 
 APP = """
 [131130.app]
@@ -20,6 +21,11 @@ issuer = "https://auth-and-sign.go.jp/api/realms/main"
 client_id = "RP00000001"
 key_file = "{key}"
 """
+
+
+def signs_with(agreed: Registration) -> str:
+    assert isinstance(agreed.authentication, PrivateKeyJwt)
+    return agreed.authentication.signer.alg
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def test_an_entry_says_who_we_are_there_and_the_rest_is_what_the_app_is_known_to
     made = entry.app.provider()  # no call: nobody is there
     agreed = made.registration
     assert (made.name, agreed.issuer) == ("app", "https://auth-and-sign.go.jp/api/realms/main")
-    assert (agreed.client_id, agreed.alg, agreed.signer.alg) == ("RP00000001", "ES256", "ES256")
+    assert (agreed.client_id, agreed.alg, signs_with(agreed)) == ("RP00000001", "ES256", "ES256")
     assert (agreed.acr_values, agreed.acr) == ("aal3 crl", {"aal3", "crl"})
     made.close()
 
@@ -87,5 +93,5 @@ def test_a_key_that_is_none_or_signs_otherwise_stops_the_start(key: Path) -> Non
             entry.app.provider()
     key.write_bytes(SoftwareSigner.generate("RS256").private_pem())
     made = entry.app.provider()
-    assert made.registration.signer.alg == "RS256"
+    assert signs_with(made.registration) == "RS256"
     made.close()
