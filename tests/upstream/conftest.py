@@ -48,7 +48,10 @@ PHONES = {
     "namesake": Phone("田中\u3000花子", "19780504", "2", "東京都渋谷区１－１"),
     "brother": Phone("田中\u3000花子", "19780503", "1", "東京都渋谷区１－１"),
 }
-PATIENCE_S = 0.5
+PATIENCE_S = 30.0
+"""So long that a busy machine is no slow upstream."""
+SHORT_S, SLOW_S = 2.0, 6.0
+"""Where one is slow."""
 
 
 class National(NationalApp):
@@ -102,7 +105,9 @@ def served(make: Callable[[str], ASGIApp]) -> Iterator[str]:
     """An application on a real socket."""
     with socket.create_server(("127.0.0.1", 0)) as held:
         origin = f"http://127.0.0.1:{held.getsockname()[1]}"
-        config = uvicorn.Config(make(origin), log_config=None, lifespan="off", ws="none")
+        config = uvicorn.Config(
+            make(origin), log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [held]})
         thread.start()
@@ -131,7 +136,7 @@ def national(clock: FixedClock, ward: Ward, ward_key: SoftwareSigner) -> Nationa
 
 @pytest.fixture
 def line(national: National) -> Iterator[Line]:
-    made = Line(create_national(national, slow_s=PATIENCE_S * 2))
+    made = Line(create_national(national, slow_s=SLOW_S))
 
     def make(origin: str) -> ASGIApp:
         national.issuer = origin + national.issuer

@@ -11,6 +11,7 @@ from tests.conftest import FixedClock
 from tests.delegation.conftest import Town
 from tests.idp.steps import asked_of_card
 from tests.upstream.conftest import (
+    SHORT_S,
     Line,
     at_login,
     brought_back,
@@ -52,6 +53,7 @@ def test_an_answer_waits_for_it_and_is_finished_without_the_phone(
     assert town.hanako.get(done).headers["location"] == "/account"
 
 
+@pytest.mark.parametrize("patience_s", [SHORT_S])
 def test_a_slow_phone_costs_a_second_try_and_no_second_login(town: Town, clock: FixedClock) -> None:
     linked_and_counting(town, clock)
     i = at_login(town.hanako)
@@ -82,7 +84,6 @@ def test_rfc6749_4_1_2_1_what_it_answers_instead_of_a_code_is_a_sentence(
     assert level_of(town.hanako) is None
 
 
-@pytest.mark.parametrize("patience_s", [30.0])
 def test_someone_elses_network_is_waited_for_outside_of_the_one_write_lock(town: Town, line: Line) -> None:
     """While one person's answer is fetched, another logs in by card."""
     assert link(town.hanako, "hanako").status_code == 303
