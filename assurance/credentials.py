@@ -1,4 +1,4 @@
-"""Credentials that are live: the passkeys and cards by which a person may log in now.
+"""Credentials that are live: the passkeys, cards and apps by which a person may log in now.
 
 What a login reaches is computed anew from these whenever it is used, here for many people in one query.
 """
@@ -25,7 +25,7 @@ _LIVE: Final = sa.union_all(
     ),
     sa.select(_IDENTIFIER.c.person, _IDENTIFIER.c.mac).where(
         among(_IDENTIFIER.c.person, "people"),
-        _IDENTIFIER.c.kind == IdentifierKind.CARD_AUTHENTICATION,
+        _IDENTIFIER.c.kind.in_((IdentifierKind.CARD_AUTHENTICATION, IdentifierKind.APP)),
     ),
 )
 

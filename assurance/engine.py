@@ -13,7 +13,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from assurance.evidence import Authentication, CardAuthentication, EmailCode, Evidence, Passkey, Proof
+from assurance.evidence import (
+    AppAuthentication,
+    Authentication,
+    CardAuthentication,
+    EmailCode,
+    Evidence,
+    Passkey,
+    Proof,
+)
 from assurance.levels import AAL, IAL, Level, Requirement
 from assurance.thresholds import Thresholds
 
@@ -27,6 +35,7 @@ class Method(StrEnum):
     PASSKEY_BOUND = "passkey_bound"
     CARD = "card"
     CARD_UNCHECKED = "card_unchecked"
+    APP = "app"
 
 
 _AMR: Final[Mapping[Method, tuple[str, ...]]] = {
@@ -36,6 +45,7 @@ _AMR: Final[Mapping[Method, tuple[str, ...]]] = {
     Method.PASSKEY_BOUND: ("mfa", "hwk"),
     Method.CARD: ("hwk", "mfa", "pin", "sc"),
     Method.CARD_UNCHECKED: ("hwk", "mfa", "pin", "sc"),
+    Method.APP: ("mfa",),
 }
 
 
@@ -100,20 +110,30 @@ def _reached(evidence: Authentication, proven: IAL, now: datetime, thresholds: T
         case Passkey(synced=synced):
             method = Method.PASSKEY_SYNCED if synced else Method.PASSKEY_BOUND
             aal, early = aals.passkey_user_verified, aals.passkey_before_it_counts
+        case AppAuthentication():
+            method, aal, early = Method.APP, aals.app, aals.app_before_it_counts
+            proven = min(proven, thresholds.app_ial)
         case CardAuthentication(revocation_checked=True):
             method, aal, early = Method.CARD, aals.card, aals.card_before_it_counts
         case _:
             method, aal, early = Method.CARD_UNCHECKED, aals.card_unchecked, aals.card_before_it_counts
             proven = min(proven, thresholds.unchecked_card_ial)
-    if isinstance(evidence, Passkey):
-        resists = evidence.user_verified
-    else:
-        resists = evidence.countersigned_by is not None
+    resists = _resists_phishing(evidence)
     full_from = evidence.counts_from or evidence.at
     in_full = evidence.counts_from is None or evidence.counts_from <= now
     return Reached(
         method, Level(proven, aal if in_full else min(aal, early)), evidence.at, full_from, resists
     )
+
+
+def _resists_phishing(evidence: Passkey | CardAuthentication | AppAuthentication) -> bool:
+    match evidence:
+        case Passkey():
+            return evidence.user_verified
+        case CardAuthentication():
+            return evidence.countersigned_by is not None
+        case _:
+            return False
 
 
 def _strongest_first(one: Reached) -> tuple[AAL, IAL, datetime, datetime, bool, Method]:

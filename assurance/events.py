@@ -19,6 +19,10 @@ class EventName(StrEnum):
     PASSKEY_ADDED = "passkey:credential:added"
     PASSKEY_REMOVED = "passkey:credential:removed"
     EMAIL_CONFIRMED = "email:identifier:confirmed"
+    BUSINESS_SHOWN = "gbizid:business:shown"
+    BUSINESS_REMOVED = "gbizid:business:removed"
+    APP_LINKED = "app:credential:linked"
+    APP_REMOVED = "app:credential:removed"
     # Logins.
     LOGIN_SUCCEEDED = "login:person:succeeded"
     LOGIN_RAISED = "login:person:raised"
@@ -28,6 +32,8 @@ class EventName(StrEnum):
     CARD_REFUSED = "card:answer:refused"
     CARD_ANSWER_FOREIGN = "card:answer:foreign_browser"
     PASSKEY_REFUSED = "passkey:assertion:refused"
+    UPSTREAM_REFUSED = "upstream:answer:refused"
+    UPSTREAM_ANSWER_FOREIGN = "upstream:answer:foreign_browser"
     LOGIN_PICKED = "sandbox:login:picked"
     # Grants.
     GRANT_PROPOSED = "grant:grant:proposed"

@@ -60,6 +60,22 @@ class CardAuthentication:
 
 
 @dataclass(frozen=True, slots=True)
+class AppAuthentication:
+    """デジタル認証アプリ says that its holder's card was used with its PIN.
+
+    It is somebody else's word, and a page that looks like ours gets it as well as ours does.
+
+    :param at: when, as the app's service says.
+    :param counts_from: before this it counts for less, as a card that was linked at home.
+    :param credential: the MAC by which the app is its person's identifier, as with a passkey.
+    """
+
+    at: datetime
+    counts_from: datetime | None = None
+    credential: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """Identity proofing of the person, while it lasts."""
 
@@ -69,11 +85,11 @@ class Proof:
     ends_at: datetime
 
 
-Authentication = EmailCode | Passkey | CardAuthentication
+Authentication = EmailCode | Passkey | CardAuthentication | AppAuthentication
 Evidence = Authentication | Proof
 
 _KINDS: Final[Mapping[str, type[Authentication]]] = {
-    kind.__name__: kind for kind in (EmailCode, Passkey, CardAuthentication)
+    kind.__name__: kind for kind in (EmailCode, Passkey, CardAuthentication, AppAuthentication)
 }
 _FIELDS: Final = {name: [entry.name for entry in fields(kind)] for name, kind in _KINDS.items()}
 _TIMES: Final = frozenset({"at", "counts_from"})

@@ -27,6 +27,10 @@ class IdentifierKind(StrEnum):
 
     CARD_AUTHENTICATION = "card_auth"
     CARD_SIGNATURE = "card_sign"
+    APP = "app"
+    """The `sub` by which デジタル認証アプリ names someone to us, with its issuer (OIDC Core §8.1)."""
+    GBIZID = "gbizid"
+    """The `sub` of a GビズID; it logs nobody in."""
     EMAIL = "email"
     EMAIL_OF_PROTECTED = "email_shadow"
     """Where the address of a protected person leads when someone logs in by it: to nobody in particular."""

@@ -27,6 +27,8 @@ class Notice(StrEnum):
 
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
+    APP_LINKED = "app_linked"
+    APP_REMOVED = "app_removed"
 
 
 def notices_of(

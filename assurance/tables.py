@@ -61,6 +61,20 @@ class IdentifierRow(SQLModel, table=True):
     counts_from: datetime | None = time_column(nullable=True)
 
 
+class BusinessRow(SQLModel, table=True):
+    """What GビズID said of a person's business when they last showed it.
+
+    :param sealed: kind of account, number and name.
+    """
+
+    __tablename__ = "business"
+
+    ward: str = Field(primary_key=True)
+    person: str = Field(primary_key=True)
+    sealed: bytes
+    shown_at: datetime = time_column()
+
+
 class PasskeyRow(SQLModel, table=True):
     """A passkey."""
 

@@ -33,6 +33,8 @@ class AuthenticationThresholds(_Strict):
     card: AAL
     card_unchecked: Multi
     card_before_it_counts: Multi
+    app: AAL
+    app_before_it_counts: Multi
 
 
 class ProofThreshold(_Strict):
@@ -53,6 +55,7 @@ class Thresholds(_Strict):
     authentication: AuthenticationThresholds
     proofing: dict[Proofing, ProofThreshold]
     unchecked_card_ial: Annotated[IAL, Field(le=IAL.SUBSTANTIAL)]
+    app_ial: Annotated[IAL, Field(le=IAL.SUBSTANTIAL)]
 
     @model_validator(mode="after")
     def _every_proofing_within_its_bounds(self) -> Self:

@@ -25,6 +25,8 @@ from idp.services import Services
 from idp.tables import InteractionRow
 
 _LIFETIME: Final = timedelta(seconds=120)
+_BY: Final = "by"
+_CARD: Final = "card"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +50,33 @@ def dropped_cookie(services: Services, id_: str) -> Cookies:
     return dropped(services.ward.code, f"a-{id_}")
 
 
-def keep(unit: Unit, services: Services, id_: str, answer: Mapping[str, str]) -> Cookie:
+def keep(unit: Unit, services: Services, id_: str, answer: Mapping[str, str], *, by: str = _CARD) -> Cookie:
     """Keep what was brought back, behind a handle that the browser gets as a cookie.
 
+    :param by: whose answer it is; it is one at that party's page alone.
     :raises Stranded: `interaction.gone`.
     """
     row, handle, now = interactions.row_of(unit.session, services, id_), new_handle(), services.clock.now()
     if now >= row.expires_at:
         raise Stranded("interaction.gone")
     row.answer_hash = hashed(handle)
-    row.answer = services.vault.seal_for("answer", json.dumps(dict(answer)), interactions.place_of(row))
+    content = json.dumps({**answer, _BY: by})
+    row.answer = services.vault.seal_for("answer", content, interactions.place_of(row))
     row.answer_until = now + _LIFETIME
     return _cookie(services, id_, handle, _LIFETIME)
 
 
-def brought(services: Services, request: Request, id_: str) -> Brought:
+def brought(
+    services: Services,
+    request: Request,
+    id_: str,
+    *,
+    by: str = _CARD,
+    foreign: EventName = EventName.CARD_ANSWER_FOREIGN,
+) -> Brought:
     """What came back to this browser.
 
+    :param foreign: what the audit log calls one that came back to another.
     :raises Stranded: `interaction.gone`, also where nothing waits (any more); `interaction.foreign` for a
         missing or wrong cookie, which burns the interaction and is audited.
     """
@@ -77,10 +89,13 @@ def brought(services: Services, request: Request, id_: str) -> Brought:
         if began and row.answer and secrets.compare_digest(row.answer_hash or "", hashed(handle)):
             sealed, place = row.answer, interactions.place_of(row)
             answer: Mapping[str, str] = json.loads(services.vault.open_for("answer", sealed, place))
-            return Brought(interactions.read(services, row), answer, handle)
+            interaction = interactions.read(services, row)
+            if answer.get(_BY, _CARD) != by:
+                raise Stranded("interaction.gone", onward=_onward(services, interaction))
+            return Brought(interaction, answer, handle)
     with services.database.writing(services.ward.code) as unit:
         drop = interactions.close(unit, id_)
-        unit.record(Event(EventName.CARD_ANSWER_FOREIGN, unit.ward, services.clock.now()))
+        unit.record(Event(foreign, unit.ward, services.clock.now()))
     raise Stranded("interaction.foreign", drop=drop)
 
 

@@ -20,6 +20,8 @@ from card.pages import Pages
 from card.pages.forms import refuse_foreign_pages, see_other
 from delegation.audit.proofs import proof_routes
 from delegation.pages import page_routes
+from idp.account.app import app_link_routes
+from idp.account.gbizid import gbizid_routes
 from idp.account.routes import account_routes
 from idp.authorization.routes import authorization_routes, resume_routes
 from idp.delegating import parts_of
@@ -97,7 +99,8 @@ def _ward_app(services: Services) -> FastAPI:
         app.add_exception_handler(kind, handled)
     app.add_exception_handler(Exception, broken)
     pages = [Depends(enter), Depends(from_our_pages)]
-    for of_pages in (login_routes, account_routes, resume_routes, confirm_routes):
+    of_people = (login_routes, account_routes, app_link_routes, gbizid_routes, resume_routes, confirm_routes)
+    for of_pages in of_people:
         app.include_router(of_pages(services), dependencies=pages)
     app.include_router(page_routes(parts_of(services)), dependencies=pages)
     proofs = proof_routes(services.database, services.ward.code)

@@ -25,6 +25,10 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "authorize.redirect_uri": FaultKind(400, "RFC 6749 §4.1.2.1"),
     "end_session.client": FaultKind(400, "OIDC RP-Initiated Logout §2"),
     "end_session.redirect_uri": FaultKind(400, "OIDC RP-Initiated Logout §3"),
+    "upstream.denied": FaultKind(400, "RFC 6749 §4.1.2.1"),
+    "upstream.refused": FaultKind(400, "OIDC Core §3.1.3.7"),
+    "upstream.weak": FaultKind(400, "OIDC Core §3.1.3.7 step 12"),
+    "upstream.unavailable": FaultKind(503, "RFC 9110 §15.6.4"),
     "storage.unavailable": FaultKind(503, "RFC 9110 §15.6.4"),
 }
 ALL: Final[Mapping[str, FaultKind]] = {

@@ -31,6 +31,8 @@ from idp.settings import Settings
 from idp.sweeper import Sweeper
 from idp.token.lookups import Lookups
 from idp.token.presented import AccessTokens
+from idp.upstream.configured import AppEntry, GbizidEntry, WardEntry, read_upstreams
+from idp.upstream.provider import UpstreamProvider
 
 
 class OtherLogin(Protocol):
@@ -62,6 +64,7 @@ class Services:
 
     :param lookups: what the hot endpoints ask through the batch door.
     :param tokens: verifies this ward's access tokens.
+    :param app: デジタル認証アプリ, where the ward configured it; as `gbizid`.
     :param other_logins: ways to log in besides the provider's own; none in production.
     """
 
@@ -80,6 +83,8 @@ class Services:
     rules: Rules
     lookups: Lookups
     tokens: AccessTokens
+    app: UpstreamProvider | None = None
+    gbizid: UpstreamProvider | None = None
     other_logins: Sequence[OtherLogin] = ()
 
     def address(self, path: str) -> str:
@@ -166,6 +171,10 @@ def compose(
         raise
 
 
+def _provider(entry: AppEntry | GbizidEntry | None) -> UpstreamProvider | None:
+    return None if entry is None else entry.provider()
+
+
 def _compose(
     settings: Settings,
     wards: Sequence[Ward],
@@ -183,6 +192,9 @@ def _compose(
     procedures, thresholds, pages = procedures_of(settings), load_thresholds(), make_pages(other_logins)
     rules, batch = load_rules(), Batch(database)
     mailer = SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_sender, clock)
+    file = settings.upstreams_file
+    upstreams = {} if file is None else read_upstreams(file.read_text("utf-8"), sandbox=sandbox)
+    none = WardEntry()
     rings = {ward.code: load_keys(database, vault, ward.code, clock.now()) for ward in wards}
     return [
         Services(
@@ -201,6 +213,8 @@ def _compose(
             rules=rules,
             lookups=Lookups(ward.code, batch, clock, vault),
             tokens=AccessTokens(ward.issuer, rings[ward.code].key_set(KeyPurpose.TOKEN), clock),
+            app=_provider(upstreams.get(ward.code, none).app),
+            gbizid=_provider(upstreams.get(ward.code, none).gbizid),
             other_logins=tuple(other_logins),
         )
         for ward in wards

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     procedures_file: Path | None = Field(
         default=None, description="The ward's procedures; else those that ship."
     )
+    upstreams_file: Path | None = Field(
+        default=None, description="Other providers to log in with, such as デジタル認証アプリ; else none."
+    )
     smtp_host: str = Field(default="127.0.0.1", description="Mail server.")
     smtp_port: int = Field(default=25, description="Its port.")
     mail_sender: str = Field(default="noreply@ward.example", description="Address that mail is sent from.")

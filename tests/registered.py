@@ -6,21 +6,27 @@ from sqlmodel import select
 
 from assurance import identifiers
 from assurance.database import Unit
-from assurance.evidence import Authentication, CardAuthentication, EmailCode, Passkey
+from assurance.evidence import AppAuthentication, Authentication, CardAuthentication, EmailCode, Passkey
 from assurance.identifiers import IdentifierKind
 from assurance.person import PersonId, new_id
 from assurance.sealed import Vault
 from assurance.tables import IdentifierRow, PasskeyRow
 
-_CARD = IdentifierKind.CARD_AUTHENTICATION
+_KINDS = {
+    CardAuthentication: IdentifierKind.CARD_AUTHENTICATION,
+    AppAuthentication: IdentifierKind.APP,
+}
 
 
-def _card(unit: Unit, vault: Vault, person: PersonId, piece: CardAuthentication) -> str:
+def _identifier(
+    unit: Unit, vault: Vault, person: PersonId, piece: CardAuthentication | AppAuthentication
+) -> str:
+    kind = _KINDS[type(piece)]
     held = select(IdentifierRow.mac).where(
-        IdentifierRow.ward == unit.ward, IdentifierRow.person == person, IdentifierRow.kind == _CARD
+        IdentifierRow.ward == unit.ward, IdentifierRow.person == person, IdentifierRow.kind == kind
     )
     if unit.session.exec(held).first() is None:
-        identifiers.bind(unit, vault, person, _CARD, new_id().encode(), piece.at)
+        identifiers.bind(unit, vault, person, kind, new_id().encode(), piece.at)
     return unit.session.exec(held).one()
 
 
@@ -44,9 +50,9 @@ def _passkey(unit: Unit, vault: Vault, person: PersonId, piece: Passkey) -> str:
 
 
 def registered(unit: Unit, vault: Vault, person: PersonId, piece: Authentication) -> Authentication:
-    """The same evidence, resting on a card or passkey of the person that is registered."""
+    """The same evidence, resting on a card, app or passkey of the person that is registered."""
     if isinstance(piece, EmailCode) or piece.credential is not None:
         return piece
-    if isinstance(piece, CardAuthentication):
-        return replace(piece, credential=_card(unit, vault, person, piece))
+    if isinstance(piece, CardAuthentication | AppAuthentication):
+        return replace(piece, credential=_identifier(unit, vault, person, piece))
     return replace(piece, credential=_passkey(unit, vault, person, piece))

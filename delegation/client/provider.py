@@ -46,6 +46,10 @@ class Answer:
         return value
 
 
+def _bearer(token: str) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
 class Provider:
     """One ward's provider, over HTTP. No redirect is followed: nobody else answers for it.
 
@@ -57,29 +61,35 @@ class Provider:
         self.issuer, self._http, self._patience_s = issuer, http, patience_s
         self._metadata: Answer | None = None
 
-    def get(self, url: str) -> Answer:
-        """Fetch a document."""
-        return self._ask("GET", url)
+    def get(self, url: str, bearer: str = "") -> Answer:
+        """Fetch a document, in the name of a token's bearer if one is given (RFC 6750 §2.1)."""
+        return self._ask("GET", url, headers=_bearer(bearer) if bearer else None)
 
-    def post_form(self, url: str, form: Mapping[str, str]) -> Answer:
+    def post_form(
+        self, url: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """Post a form."""
-        return self._ask("POST", url, form=form)
+        return self._ask("POST", url, form=form, headers=headers)
 
     def post_json(self, url: str, document: Mapping[str, object], bearer: str) -> Answer:
         """Post a question in the name of a token's bearer (RFC 6750 §2.1)."""
-        return self._ask("POST", url, document=document, headers={"Authorization": f"Bearer {bearer}"})
+        return self._ask("POST", url, document=document, headers=_bearer(bearer))
 
-    def endpoint(self, name: str) -> str:
-        """An address of the metadata, which is read once (OIDC Discovery §4).
-
-        :raises DecisionUnavailable: when the provider does not name it.
-        """
+    def metadata(self) -> Answer:
+        """The metadata, which is read once (OIDC Discovery §4)."""
         if self._metadata is None:
-            found = self.get(f"{self.issuer}/.well-known/openid-configuration")
+            found = self.get(f"{self.issuer.removesuffix('/')}/.well-known/openid-configuration")
             if found.member("issuer") != self.issuer:  # OIDC Discovery §4.3
                 raise DecisionUnavailable("the metadata names another issuer")
             self._metadata = found
-        return self._metadata.member(name)
+        return self._metadata
+
+    def endpoint(self, name: str) -> str:
+        """An address of the metadata.
+
+        :raises DecisionUnavailable: when the provider does not name it.
+        """
+        return self.metadata().member(name)
 
     def _ask(
         self,

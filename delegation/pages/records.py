@@ -22,6 +22,7 @@ SAID: Final = frozenset(
     {
         EventName.PERSON_CREATED, EventName.PERSON_PROVEN, EventName.CARD_LINKED, EventName.PASSKEY_ADDED,
         EventName.PASSKEY_REMOVED, EventName.PASSKEY_REFUSED, EventName.EMAIL_CONFIRMED,
+        EventName.APP_LINKED, EventName.APP_REMOVED, EventName.BUSINESS_SHOWN, EventName.BUSINESS_REMOVED,
         EventName.LOGIN_SUCCEEDED, EventName.LOGIN_RAISED, EventName.LOGIN_ENDED, EventName.GRANT_PROPOSED,
         EventName.GRANT_ACCEPTED, EventName.GRANT_DIGITS_WRONG, EventName.GRANT_COMPARED,
         EventName.MANDATE_SIGNED, EventName.GRANT_ACTIVATED, EventName.GRANT_ENDED, EventName.GRANT_PAUSED,

@@ -32,6 +32,7 @@ class Layout:
     smtp_port: int
     in_process_card: bool
     portal_host: str = "localhost"
+    national_port: int = 8404
 
     @property
     def issuers(self) -> Mapping[WardCode, str]:
@@ -64,6 +65,21 @@ class Layout:
         return f"http://127.0.0.1:{self.bridge_port}"
 
     @property
+    def national(self) -> str:
+        """What stands in for the national app."""
+        return f"http://localhost:{self.national_port}"
+
+    @property
+    def national_file(self) -> Path:
+        """What it knows."""
+        return self.folder / "national.json"
+
+    @property
+    def upstreams(self) -> Path:
+        """The wards' file of upstreams."""
+        return self.folder / "upstreams.toml"
+
+    @property
     def authority(self) -> Path:
         """The test authority's folder."""
         return self.folder / "authority"
@@ -87,6 +103,7 @@ class Layout:
             "DAIRI_TRUST_FOLDER": str(self.authority / "trust"),
             "DAIRI_CRL_FOLDER": str(self.authority / "crl"),
             "DAIRI_BRIDGE_URL": self.bridge,
+            "DAIRI_UPSTREAMS_FILE": str(self.upstreams),
             "DAIRI_PROCEDURES_FILE": str(self.folder / "procedures.toml"),
             "DAIRI_SMTP_PORT": str(self.smtp_port),
             "DAIRI_PORT": str(self.provider_port),

@@ -105,6 +105,7 @@ Dairi runs. 代理が動いています。
   the resident's page      {layout.issuer}/account
   caught mail              {layout.mail}
   the bridge to the card   {layout.bridge}
+  instead of the national app (デジタル認証アプリ)   {layout.national}
 
 PIN {PIN}, signature password {PASSWORD}. Which card lies on the reader is chosen on the bridge's page.
 Use a browser profile for each person. Addresses below begin with {layout.issuer}.
@@ -139,7 +140,8 @@ A care office: its administrator 桜井道子 (sakurai@example.jp), the care man
 
  15. 職員一郎: {layout.portal}/counter, カードから写す: he logs in with his card; then
      Suzuki lays his own, agrees with his PIN, and sees what the form is filled in with (書かない窓口).
- 16. Hanako: {layout.issuers[NEIGHBOUR]}/account is 世田谷区, next door; her card is another person there.
+ 16. Hanako: on the resident's page add デジタル認証アプリ, choose what her phone answers, and log in with it.
+ 17. Hanako: {layout.issuers[NEIGHBOUR]}/account is 世田谷区, next door; her card is another person there.
 
 Trying your own system: `dairi client add` registers it, and the login page lets you pick any of these people.
 In another shell, after `. {layout.folder}/environment`: `.venv/bin/dairi audit verify`.
@@ -163,6 +165,9 @@ def sandbox(
     portal_host: Annotated[
         str, typer.Option(help="Host of the sample ward system; 127.0.0.1 makes it another site.")
     ] = "localhost",
+    national_port: Annotated[
+        int, typer.Option(help="Port of what stands in for デジタル認証アプリ, the national app.")
+    ] = 8404,
     reset: Annotated[bool, typer.Option(help="Forget the last sandbox first.")] = False,
 ) -> None:
     """Run the provider, a ward system, a bridge with a virtual card and a mail catcher, until Ctrl-C."""
@@ -175,6 +180,7 @@ def sandbox(
         smtp_port,
         in_process_card,
         portal_host,
+        national_port,
     )
     if reset and layout.folder.exists():
         shutil.rmtree(layout.folder)
@@ -187,13 +193,15 @@ def sandbox(
     parts = _Parts(layout)
     with ExitStack() as stack:
         stack.callback(parts.stop)
-        typer.echo("Starting the provider, the sample ward system, the mail catcher and the bridge ...")
+        typer.echo("Starting the provider and what it works with ...")
         card = _lay_cards(layout, stack)
         code = secrets.token_urlsafe(9)
         parts.start("provider", ["-m", "deploy.sandbox.provider", code])
         parts.start("mailbox", ["-m", "deploy.sandbox.mailbox", str(smtp_port), str(mail_port)])
         portal = ["-m", "deploy.sandbox.portal", layout.issuer, layout.portal, str(layout.portal_key)]
         parts.start("portal", portal)
+        national = ["-m", "deploy.sandbox.national", str(layout.national_file), str(national_port)]
+        parts.start("national", national)
         entry = "from idp.cli import main; main()"
         bridge = ["bridge", "--enrolment", str(layout.enrolment), "--port", str(bridge_port), *card]
         parts.start("bridge", ["-c", entry, *bridge])
@@ -201,6 +209,7 @@ def sandbox(
         parts.wait_until_ready("mailbox", layout.mail)
         parts.wait_until_ready("bridge", layout.bridge)
         parts.wait_until_ready("portal", layout.portal)
+        parts.wait_until_ready("national", layout.national)
         threading.Thread(target=_keep_lists_fresh, args=(authority, stopped), daemon=True).start()
         typer.echo(_tour(layout))
         if not on_loopback(layout.settings().host):

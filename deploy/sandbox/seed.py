@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Final
 
 from sqlmodel import select
@@ -26,6 +27,9 @@ from card.virtual.store import load_deck, save_card
 from delegation.audit.closing import close_own
 from delegation.audit.recorder import writers_of
 from deploy.sandbox.layout import NEIGHBOUR, WARD, Layout
+from deploy.sandbox.national import seed as national
+from deploy.sandbox.national.provider import BASE
+from deploy.sandbox.national.provider import Client as Applicant
 from idp.card_requests import answer_uri
 from idp.cli.serve import SANDBOX_KEY
 from idp.clients import DECIDE, Client
@@ -73,6 +77,31 @@ def _make_cards(authority: TestAuthority, layout: Layout, now: datetime) -> None
         save_card(card, layout.deck / f"{number:02d}.json")
 
 
+def _app_key(layout: Layout, ward: WardCode) -> Path:
+    return layout.folder / f"app-{ward}.pem"
+
+
+def _apply_for_the_app(layout: Layout) -> None:
+    """Each ward applies to the national app with a key of its own; every resident has a phone."""
+    applicants = []
+    for ward, issuer in layout.issuers.items():
+        key = _app_key(layout, ward)
+        if not key.exists():
+            write_private(key, SoftwareSigner.generate().private_pem())
+        signer = SoftwareSigner.from_pem(key.read_bytes())
+        applicants.append(Applicant(f"RP{ward}", f"{issuer}/app/back", signer.public_jwk()))
+    national.save(layout.national_file, applicants, [resident.holder for resident in RESIDENTS])
+
+
+def _write_upstreams(layout: Layout) -> None:
+    entries = [
+        f'[{ward}.app]\nissuer = "{layout.national}{BASE}"\nclient_id = "RP{ward}"\n'
+        f'key_file = "{_app_key(layout, ward)}"\n'
+        for ward in layout.issuers
+    ]
+    layout.upstreams.write_text("\n".join(entries), "utf-8")
+
+
 def prepare_folder(layout: Layout) -> TestAuthority:
     """Make what is not there yet, and publish today's revocation lists."""
     now, trusted = SystemClock().now(), layout.authority / "trust"
@@ -82,6 +111,8 @@ def prepare_folder(layout: Layout) -> TestAuthority:
         named = f"{SANDBOX_KEY}-{made.current}"  # so that production can tell it
         MasterKeys(named, {named: made.keys[made.current]}).save(layout.folder / "master.key")
         _make_cards(TestAuthority.create(layout.authority, now), layout, now)
+    _apply_for_the_app(layout)
+    _write_upstreams(layout)
     layout.write_procedures()
     layout.write_environment()
     authority = TestAuthority.load(layout.authority)

@@ -8,7 +8,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assurance import passkeys
+from assurance import app_login, passkeys
 from assurance.database import Unit
 from assurance.handles import hashed
 from assurance.levels import AAL, FRESH_TWO_FACTORS, IAL, LOWEST, Level, Requirement
@@ -61,17 +61,19 @@ def account_routes(services: Services) -> APIRouter:
     @router.get("/account")
     def show(request: Request) -> Response:
         keys: Sequence[PasskeyView] = ()
-        works = False
+        works, app = False, None
         with database.reading(ward.code) as session:
             login = sessions.current(session, services, request)
             strong = login is not None and login.assurance.level.aal > AAL.CONTACT
             if login is not None and strong:
                 keys = passkeys.passkeys_of(session, services.vault, ward.code, login.person)
+                app = app_login.link_of(session, ward.code, login.person)
                 works = bool(roles_now(session, ward.code, login.person, services.clock.now()))
         if login is None:
             return ask_to_log_in(services, home, Requirement(LOWEST))
         context = {"login": login, "strong": strong, "passkeys": keys, "works": works}
-        context["base"] = services.address("")
+        context |= {"base": services.address(""), "app": app, "app_offered": services.app is not None}
+        context |= {"gbizid": services.gbizid is not None}
         return pages.render(request, "idp/account/home.html", context)
 
     @router.get("/account/passkeys/new")

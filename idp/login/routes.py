@@ -8,6 +8,7 @@ from assurance.levels import AAL
 from card.pages.forms import see_other
 from idp import interactions, sessions
 from idp.interactions import LOGINS
+from idp.login.by_app import app_routes, reaches
 from idp.login.by_card import card_routes
 from idp.login.by_email import email_routes
 from idp.login.by_passkey import passkey_routes
@@ -37,11 +38,12 @@ def login_routes(services: Services) -> APIRouter:
             "too_weak": login is not None and not login.assurance.level.reaches(level),
             "email": level.aal == AAL.CONTACT,
             "passkey": level.aal <= AAL.MULTI,
+            "app": services.app is not None and reaches(services, interaction.needed.requirement),
             "others": others,
         }
         return pages.render(request, "idp/login/choose.html", context, leads_out=True)
 
-    for routes in (card_routes, passkey_routes, email_routes):
+    for routes in (card_routes, app_routes, passkey_routes, email_routes):
         router.include_router(routes(services))
     for other in services.other_logins:
         router.include_router(other.routes(services))

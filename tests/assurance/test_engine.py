@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import assurance.thresholds
 from assurance.engine import Assurance, Method, Reached, assess
 from assurance.evidence import (
+    AppAuthentication,
     Authentication,
     CardAuthentication,
     EmailCode,
@@ -45,6 +46,7 @@ authentications: st.SearchStrategy[Authentication] = st.one_of(
         st.none() | few_times,
         st.just("c"),
     ),
+    st.builds(AppAuthentication, few_times, st.none() | few_times, st.just("a")),
 )
 any_evidence: st.SearchStrategy[Evidence] = st.one_of(
     authentications, st.builds(Proof, st.just("counter_card"), st.sampled_from(IAL), times, times)
@@ -63,8 +65,11 @@ any_thresholds = st.builds(
                 card=st.sampled_from(AAL),
                 card_unchecked=multi,
                 card_before_it_counts=multi,
+                app=st.sampled_from(AAL),
+                app_before_it_counts=multi,
             ),
             "unchecked_card_ial": st.sampled_from(list(IAL)[:3]),
+            "app_ial": st.sampled_from(list(IAL)[:3]),
         }
     ),
 )
@@ -165,10 +170,11 @@ def test_evidence_ends_with_the_credential_that_it_rests_on() -> None:
     evidence = [
         Passkey(NOW, True, True, credential="p"),
         CardAuthentication(NOW, True, credential="c"),
+        AppAuthentication(NOW, credential="a"),
         EmailCode(NOW, "m"),
     ]
-    assert still_live(evidence, {"p", "c"}, ()) == tuple(evidence)
-    assert still_live(evidence, {"c"}, ()) == tuple(evidence[1:])
+    assert still_live(evidence, {"p", "c", "a"}, ()) == tuple(evidence)
+    assert still_live(evidence, {"c", "a"}, ()) == tuple(evidence[1:])
     assert still_live(evidence, set(), ()) == (EmailCode(NOW, "m"),)
     assert not still_live([Passkey(NOW, True, True), CardAuthentication(NOW, True)], {"p", "c"}, ())
 
@@ -196,6 +202,8 @@ def test_a_login_outlives_the_bridge_that_countersigned_it_and_resists_phishing_
         (CardAuthentication(NOW, True, countersigned_by="b"), "3/3", ("hwk", "mfa", "pin", "sc"), True),
         (CardAuthentication(NOW, revocation_checked=False), "2/2", ("hwk", "mfa", "pin", "sc"), False),
         (CardAuthentication(NOW, True, counts_from=NOW + SOON), "3/2", ("hwk", "mfa", "pin", "sc"), False),
+        (AppAuthentication(NOW), "2/3", ("mfa",), False),
+        (AppAuthentication(NOW, counts_from=NOW + SOON), "2/2", ("mfa",), False),
         (Passkey(NOW, True, True, NOW + SOON), "3/1", ("mfa", "swk"), True),
         (Passkey(NOW, True, True, NOW), "3/2", ("mfa", "swk"), True),
     ],
@@ -270,6 +278,9 @@ BEYOND = [
     ("card_unchecked = 2", "card_unchecked = 3"),
     ("card_before_it_counts = 2", "card_before_it_counts = 3"),
     ("unchecked_card_ial = 2", "unchecked_card_ial = 3"),
+    ("\napp = 3", "\napp = 4"),
+    ("app_before_it_counts = 2", "app_before_it_counts = 3"),
+    ("app_ial = 2", "app_ial = 3"),
     ("by staff\nial = 2", "by staff\nial = 3"),
     ("two staff\nial = 2", "two staff\nial = 3"),
     ("years = 5", "years = 11"),

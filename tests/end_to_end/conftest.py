@@ -47,11 +47,12 @@ def free_ports(count: int) -> list[int]:
 @contextmanager
 def running(folder: Path, *options: str, portal_host: str = "localhost") -> Iterator[Sandbox]:
     """What `make sandbox` starts, on ports of its own."""
-    provider, portal, mail, bridge, smtp = free_ports(5)
+    provider, portal, mail, bridge, smtp, national = free_ports(6)
     command = [
         str(Path(sys.executable).parent / "dairi"), "sandbox", "--folder", str(folder / "state"),
         "--provider-port", str(provider), "--mail-port", str(mail), "--bridge-port", str(bridge),
-        "--smtp-port", str(smtp), "--portal-port", str(portal), "--portal-host", portal_host, *options,
+        "--smtp-port", str(smtp), "--portal-port", str(portal), "--portal-host", portal_host,
+        "--national-port", str(national), *options,
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with (

@@ -30,6 +30,7 @@ from typer.testing import CliRunner
 from assurance.database import Database
 from assurance.sealed import MasterKeys, Vault
 from card.certificates import Purpose
+from card.jose import SoftwareSigner
 from card.test_authority import TestAuthority, key_usage
 from delegation.rules import Rules
 from deploy.sandbox.pick import PickAPerson
@@ -130,6 +131,18 @@ def test_a_deployment_that_is_in_order_is_served(deployment: dict[str, str], ser
     assert len(served) == 1
 
 
+def test_an_upstream_that_nobody_reaches_keeps_nobody_from_starting(
+    deployment: dict[str, str], served: list[Any], tmp_path: Path
+) -> None:
+    (tmp_path / "app.pem").write_bytes(SoftwareSigner.generate().private_pem())
+    (tmp_path / "upstreams.toml").write_text(
+        f'[{WARD}.app]\nissuer = "https://127.0.0.1:9/x"\nclient_id = "c"\nkey_file = "{tmp_path}/app.pem"\n'
+    )
+    configured = deployment | {"DAIRI_UPSTREAMS_FILE": str(tmp_path / "upstreams.toml")}
+    assert run(serve, configured).exit_code == 0
+    assert len(served) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
@@ -142,6 +155,8 @@ def test_a_deployment_that_is_in_order_is_served(deployment: dict[str, str], ser
         ("DAIRI_MASTER_KEY_FILE", "/dev/null", "holds no master keys"),
         ("DAIRI_TRUST_FOLDER", "/no/such/folder", "every purpose needs a pinned root"),
         ("DAIRI_PROCEDURES_FILE", "/no/such/file", "/no/such/file cannot be read"),
+        ("DAIRI_UPSTREAMS_FILE", "/no/such/file", "/no/such/file cannot be read"),
+        ("DAIRI_UPSTREAMS_FILE", "{tmp}/master.key", "DAIRI_UPSTREAMS_FILE: "),
         ("DAIRI_PORT", "many", "DAIRI_PORT is wrong"),
         ("DAIRI_WARDS", None, "DAIRI_WARDS is missing"),
         ("DAIRI_WARDS", "{}", "DAIRI_WARDS names no ward"),

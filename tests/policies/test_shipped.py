@@ -60,7 +60,7 @@ def test_mail_proves_contact_and_no_more_and_the_card_reaches_the_top() -> None:
     assert reached.passkey_user_verified == AAL.MULTI
     assert (reached.card, reached.card_unchecked) == (AAL.HARDWARE, AAL.MULTI)
     assert THRESHOLDS.proofing["counter_card"].ial == IAL.HIGH
-    assert THRESHOLDS.unchecked_card_ial == IAL.SUBSTANTIAL
+    assert (THRESHOLDS.unchecked_card_ial, THRESHOLDS.app_ial) == (IAL.SUBSTANTIAL, IAL.SUBSTANTIAL)
 
 
 def test_the_sandbox_raises_one_procedure_and_changes_nothing_else(tmp_path: Path) -> None:

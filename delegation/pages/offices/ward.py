@@ -8,6 +8,9 @@ from sqlmodel import col, select
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assurance import business
+from assurance.database import connection_of
+from assurance.person import PersonId
 from assurance.roles import Role
 from card.faults import Fault
 from card.pages.forms import see_other
@@ -81,7 +84,10 @@ def ward_routes(parts: Parts) -> APIRouter:
             return parts.step_up.ask(parts.address(f"/staff/offices/{office}"), FRESH)
         with database.reading(ward.code) as session:
             found = members.find_office(session, ward.code, office)
-            context = {"base": base, "office": found, "members": member_views(session, parts, office)}
+            views = member_views(session, parts, office)
+            people = [PersonId(view.person) for view in views if view.person is not None]
+            shown = business.of_all(connection_of(session), parts.vault, ward.code, people)
+        context = {"base": base, "office": found, "members": views, "businesses": shown}
         return pages.render(request, "delegation/offices/ward_office.html", context)
 
     @router.post("/staff/offices/{office}/members/{member}/check")
