@@ -14,14 +14,14 @@ from assurance.sealed import MasterKeys
 from assurance.tables import RoleRow
 from assurance.wards import WardCode
 from card.bridge.enrolment import Pin, write_enrolment
-from card.certificates import read_certificate
 from card.clock import SystemClock
-from card.container import SigningPurpose, named_certificates, prepare, verify_signed_by_card
+from card.container import SigningPurpose, prepare
 from card.jose import SoftwareSigner
+from card.linking import link_on, verify_link
 from card.private_file import write_private
 from card.test_authority import Holder, TestAuthority
 from card.virtual.card import VirtualCard
-from card.virtual.holder import sign_as_holder
+from card.virtual.holder import lay_down
 from card.virtual.store import load_deck, save_card
 from delegation.audit.closing import close_own
 from delegation.audit.recorder import writers_of
@@ -90,28 +90,17 @@ def prepare_folder(layout: Layout) -> TestAuthority:
 
 
 def _link(services: Services, card: VirtualCard) -> LinkedCard:
-    """Let both keys of a card sign a request that names both of its certificates."""
-    contents, expecting, now = card.contents, SigningPurpose.LINK, services.clock.now()
-    both = filter(None, (contents.authentication_certificate, contents.signature_certificate))
+    """Let both keys of a card sign a linking request."""
+    now = services.clock.now()
     prepared = prepare(
-        expecting,
+        SigningPurpose.LINK,
         issuer=services.ward.issuer,
         audience=answer_uri(services),
         nonce=secrets.token_bytes(32),
         issued_at=now,
-        certificates=named_certificates(read_certificate(der) for der in both),
     )
-    authentication, signature = (
-        verify_signed_by_card(
-            sign_as_holder(card, prepared, certificate),
-            expecting=expecting,
-            prepared=prepared,
-            trust=services.trust,
-            now=now,
-        )
-        for certificate in expecting.certificates
-    )
-    return LinkedCard(authentication, signature)
+    pair = link_on(lay_down(card), prepared, bytearray(PIN, "ascii"), bytearray(PASSWORD, "ascii"))
+    return LinkedCard(*verify_link(pair, prepared=prepared, trust=services.trust, now=now))
 
 
 def _card(deck: Mapping[str, VirtualCard], holder: Holder) -> VirtualCard:
