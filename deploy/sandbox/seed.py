@@ -9,7 +9,7 @@ from typing import Final
 from sqlmodel import select
 
 from assurance import counter
-from assurance.counter import LinkedCard
+from assurance.linking import LinkedCard
 from assurance.sealed import MasterKeys
 from assurance.tables import RoleRow
 from assurance.wards import WardCode

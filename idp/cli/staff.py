@@ -15,8 +15,8 @@ import sqlalchemy as sa
 import typer
 
 from assurance import counter, people, roles
-from assurance.counter import LinkedCard
 from assurance.database import Database, Installation, connection_of, table_of
+from assurance.linking import LinkedCard
 from assurance.person import PersonId
 from assurance.sealed import Vault
 from assurance.thresholds import load_thresholds

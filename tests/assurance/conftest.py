@@ -7,8 +7,8 @@ from functools import cache
 import pytest
 
 from assurance import counter
-from assurance.counter import LinkedCard
 from assurance.database import Database
+from assurance.linking import LinkedCard
 from assurance.person import PersonId
 from assurance.sealed import Vault
 from assurance.thresholds import Thresholds, load_thresholds

@@ -270,6 +270,8 @@ BEYOND = [
     ("card_unchecked = 2", "card_unchecked = 3"),
     ("card_before_it_counts = 2", "card_before_it_counts = 3"),
     ("unchecked_card_ial = 2", "unchecked_card_ial = 3"),
+    ("waits_hours = 72", "waits_hours = 71"),
+    ("waits_hours = 72", "waits_hours = 721"),
     ("by staff\nial = 2", "by staff\nial = 3"),
     ("two staff\nial = 2", "two staff\nial = 3"),
     ("years = 5", "years = 11"),

@@ -1,5 +1,7 @@
 """What people are told of their ways in, and what the log says when a mail does not go out."""
 
+from datetime import timedelta
+
 import pytest
 import structlog
 
@@ -25,12 +27,16 @@ def test_every_channel_hears_of_a_change_in_every_language(
         for address in ADDRESSES:
             identifiers.bind(unit, vault, person, IdentifierKind.EMAIL, address, NOW)
         pages = Pages([], ["assurance"])
-        mails = notices.notices_of(unit.session, vault, pages, ward, person, notice, NOW)
+        until = NOW + timedelta(hours=72)
+        mails = notices.notices_of(unit.session, vault, pages, ward, person, notice, NOW, until=until)
     assert [mail.to for mail in mails] == ADDRESSES
     (subject, body), *_ = [(mail.subject, mail.body) for mail in mails]
-    assert ("パスキー" in subject, "passkey" in subject, "渋谷区" in subject) == (True, True, True)
+    what = ("パスキー", "passkey") if "passkey" in notice else ("マイナンバーカード", "My Number card")
+    assert all(part in subject for part in (*what, "渋谷区"))
     for part in ("2026年11月24日 10時00分", "24 November 2026, 10:00", f"{ward.issuer}/account"):
         assert part in body
+    waits = ("2026年11月27日 10時00分から", "from 27 November 2026, 10:00")
+    assert all((part in body) == (notice is Notice.CARD_LINKED) for part in waits)
 
 
 def test_who_has_no_channel_is_told_nothing(database: Database, vault: Vault, ward: Ward) -> None:
