@@ -36,6 +36,7 @@ from idp.services import Services, compose, open_database
 
 PIN: Final = "1234"
 PASSWORD: Final = "ABC123"  # noqa: S105 - the sandbox's, printed in its tour
+RENEWED: Final = "田中花子（更新後）"
 _HOME: Final = "東京都渋谷区宇田川町１番１号"
 STAFF: Final = tuple(
     Holder(name, date(1980, 4, day), "1", "東京都渋谷区神南１番１号")
@@ -71,6 +72,9 @@ def _make_cards(authority: TestAuthority, layout: Layout, now: datetime) -> None
     for number, holder in enumerate(holders, 1):
         card = authority.issue_card(holder, now, pin=PIN, password=PASSWORD)
         save_card(card, layout.deck / f"{number:02d}.json")
+    hanako = RESIDENTS[0].holder  # her next card: unknown here until she links it, or the counter does
+    renewed = authority.issue_card(hanako, now, pin=PIN, password=PASSWORD, label=RENEWED)
+    save_card(renewed, layout.deck / f"{len(holders) + 1:02d}.json")
 
 
 def prepare_folder(layout: Layout) -> TestAuthority:

@@ -8,7 +8,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assurance import passkeys
+from assurance import linking, passkeys
 from assurance.database import Unit
 from assurance.handles import hashed
 from assurance.levels import AAL, FRESH_TWO_FACTORS, IAL, LOWEST, Level, Requirement
@@ -20,6 +20,7 @@ from card.faults import Fault
 from card.pages.forms import see_other
 from delegation.staffing.staff import roles_now
 from idp import sessions
+from idp.account.linking import linking_routes
 from idp.end_session import log_out
 from idp.faults import answer
 from idp.login.flow import Form, ask_to_log_in
@@ -61,16 +62,17 @@ def account_routes(services: Services) -> APIRouter:
     @router.get("/account")
     def show(request: Request) -> Response:
         keys: Sequence[PasskeyView] = ()
-        works = False
+        card, works = None, False
         with database.reading(ward.code) as session:
             login = sessions.current(session, services, request)
             strong = login is not None and login.assurance.level.aal > AAL.CONTACT
             if login is not None and strong:
                 keys = passkeys.passkeys_of(session, services.vault, ward.code, login.person)
+                card = linking.card_of(session, ward.code, login.person, services.clock.now())
                 works = bool(roles_now(session, ward.code, login.person, services.clock.now()))
         if login is None:
             return ask_to_log_in(services, home, Requirement(LOWEST))
-        context = {"login": login, "strong": strong, "passkeys": keys, "works": works}
+        context = {"login": login, "strong": strong, "passkeys": keys, "card": card, "works": works}
         context["base"] = services.address("")
         return pages.render(request, "idp/account/home.html", context)
 
@@ -126,6 +128,8 @@ def account_routes(services: Services) -> APIRouter:
                 return to_fresh_login(fault, home)
             return answer(pages, request, fault, back=home)
         return changed(mails)
+
+    router.include_router(linking_routes(services))
 
     @router.post("/logout")
     def end(request: Request) -> Response:
