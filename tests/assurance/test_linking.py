@@ -1,7 +1,9 @@
 """Linking a card: who may, whose it is then, from when it counts, and what ends; on both databases."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -161,7 +163,7 @@ class Home:
             (Purpose.SIGNATURE, contents.signature_certificate),
         ):
             assert der is not None
-            self.authority.revoke(purpose, read_certificate(der).serial, NOW, reason)
+            self.authority.revoke(purpose, read_certificate(der).serial, self.clock.now(), reason)
 
     def login(self, *evidence: Authentication, person: PersonId | None = None) -> Login:
         now, who = self.clock.now(), person or self.person
@@ -570,3 +572,35 @@ def test_rfc5280_4_1_2_2_a_serial_of_another_generation_is_another_card(
                 for one in (hers, recycled)
             ]
         assert found == [home.person, None]
+
+
+def at_once(*works: Callable[[], object]) -> list[str]:
+    """What came of several at one moment: the code of each refusal, or an empty text."""
+    start = threading.Barrier(len(works))
+
+    def run(work: Callable[[], object]) -> str:
+        start.wait(10)
+        try:
+            work()
+        except Fault as fault:
+            return fault.code
+        return ""
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return sorted(pool.map(run, works))
+
+
+def test_of_two_cards_that_are_linked_at_once_one_is_the_second(home: Home) -> None:
+    home.revoke("old")
+    home.cards("new"), home.cards("newer")
+    told = at_once(lambda: home.link("new"), lambda: home.link("newer"))
+    assert told == ["", "linking.another"]
+
+
+def test_of_two_namesakes_who_link_one_card_at_once_one_has_it(home: Home) -> None:
+    other = namesake(home, "newer")
+    home.revoke("old")
+    home.revoke("newer")
+    hers, theirs = home.login(), home.login(person=other)
+    told = at_once(lambda: home.link("new", hers), lambda: home.link("new", theirs))
+    assert told == ["", "linking.taken"]
