@@ -2,12 +2,12 @@
 
 The app names someone by a `sub` of its own for us, which outlives cards and phones. **It attributes nothing
 by name and birth date alone**: who is logged in strongly joins it to themselves, and then both must be those
-of their proof; everybody else goes to the counter. What was joined at home counts in full 72 hours later.
+of their proof; everybody else goes to the counter. What was joined at home counts in full after a wait, as a
+card that was linked there does.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Final
+from datetime import date, datetime
 
 from sqlmodel import Session, col, delete, select
 
@@ -21,11 +21,9 @@ from assurance.login import Login
 from assurance.person import PersonId
 from assurance.sealed import Vault
 from assurance.tables import IdentifierRow, Person
+from assurance.thresholds import Thresholds
 from assurance.wards import WardCode
 from card.faults import Fault
-
-WAITS: Final = timedelta(hours=72)
-"""How long what was joined at home counts for less; its notices have been read by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,13 @@ def _is_of(unit: Unit, vault: Vault, login: Login, said: AppAttributes, now: dat
 
 
 def link(
-    unit: Unit, vault: Vault, login: Login, holder: AppHolder, said: AppAttributes, now: datetime
+    unit: Unit,
+    vault: Vault,
+    thresholds: Thresholds,
+    login: Login,
+    holder: AppHolder,
+    said: AppAttributes,
+    now: datetime,
 ) -> bool:
     """Join the app to the person of this login.
 
@@ -111,7 +115,7 @@ def link(
         raise Fault("app.differs")
     if link_of(unit.session, unit.ward, login.person) is not None:
         raise Fault("app.second")
-    counts_from = now + WAITS
+    counts_from = now + thresholds.linked_at_home_waits
     identifiers.bind(
         unit, vault, login.person, IdentifierKind.APP, holder.identifier, now, counts_from=counts_from
     )

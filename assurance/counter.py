@@ -1,74 +1,80 @@
 """Registration at the counter: two staff, the card in the reader, both certificates over one nonce."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import select
 
-from assurance import identifiers, people, roles
+from assurance import identifiers, linking, people, roles
 from assurance.database import Unit
 from assurance.events import Event, EventName
 from assurance.identifiers import IdentifierKind
+from assurance.linking import LinkedCard
 from assurance.people import NewProof
 from assurance.person import PersonId, Profile
 from assurance.roles import Role, has_role
 from assurance.sealed import Vault
 from assurance.tables import RoleRow
 from assurance.thresholds import Thresholds
-from card.container import CardEvidence, SigningPurpose, named_certificates
 from card.faults import Fault
-from card.revocation import RevocationState
 
 
-@dataclass(frozen=True, slots=True)
-class LinkedCard:
-    """Both certificates of one card, each having signed the same linking request, which names the two.
-
-    :raises Fault: `counter.cards_differ` when they did not, or revocation of either was not checked.
-    """
-
-    authentication: CardEvidence
-    signature: CardEvidence
-
-    def __post_init__(self) -> None:
-        pair = (self.authentication, self.signature)
-        certificates = [signed.certificate for signed in pair]
-        together = all(signed.purpose is SigningPurpose.LINK for signed in pair) and (
-            self.authentication.container.payload == self.signature.container.payload
-        )
-        kinds = tuple(certificate.purpose for certificate in certificates) == SigningPurpose.LINK.certificates
-        named = self.authentication.container.claims().get("certificates") == named_certificates(certificates)
-        checked = all(signed.revocation.state is RevocationState.GOOD for signed in pair)
-        if not (together and kinds and named and checked):
-            raise Fault("counter.cards_differ")
-
-    @property
-    def profile(self) -> Profile:
-        """What the signature certificate says.
-
-        :raises Fault: `counter.cards_differ` where a character is a substitute or the birth date unknown:
-            staff compare with the register by eye.
-        """
-        attributes = self.signature.certificate.attributes
-        if attributes is None or attributes.birth_date is None or not attributes.name_is_exact:
-            raise Fault("counter.cards_differ")
-        return Profile(attributes.name, attributes.birth_date, attributes.sex, attributes.address)
-
-
-def _prove(unit: Unit, vault: Vault, thresholds: Thresholds, card: LinkedCard, now: datetime) -> PersonId:
-    known = identifiers.find_person(
-        unit.session, vault, unit.ward, IdentifierKind.CARD_SIGNATURE, card.signature.certificate.identity
-    )
-    person = known or people.create_person(unit, vault, now)
-    for kind, signed in (
-        (IdentifierKind.CARD_AUTHENTICATION, card.authentication),
-        (IdentifierKind.CARD_SIGNATURE, card.signature),
+def _check_staff(unit: Unit, staff: tuple[PersonId, PersonId], now: datetime) -> None:
+    if len(set(staff)) != 2 or not all(
+        has_role(unit.session, unit.ward, member, Role.STAFF, now) for member in staff
     ):
-        identifiers.bind(unit, vault, person, kind, signed.certificate.identity, now)
-    people.record_proof(unit, vault, thresholds, person, NewProof("counter_card", card.profile), now)
-    unit.record(Event(EventName.CARD_LINKED, unit.ward, now, {person: {}}))
+        raise Fault("counter.staff")
+
+
+def _holder(
+    unit: Unit, vault: Vault, card: LinkedCard, profile: Profile, not_these: Collection[PersonId]
+) -> PersonId | None:
+    """Whose card it is already; None for whoever is new here.
+
+    :raises Fault: `counter.known` where names say what the certificates do not: staff decide who it is.
+    """
+    named = set(people.named(unit.session, vault, unit.ward, profile.name, profile.birth_date))
+    holders = {
+        identifiers.find_person(unit.session, vault, unit.ward, kind, signed.certificate.identity)
+        for kind, signed in (
+            (IdentifierKind.CARD_AUTHENTICATION, card.authentication),
+            (IdentifierKind.CARD_SIGNATURE, card.signature),
+        )
+    } - {None}
+    if len(holders) > 1 or not holders <= named or (not holders and named - set(not_these)):
+        raise Fault("counter.known")
+    return holders.pop() if holders else None
+
+
+def _prove(
+    unit: Unit,
+    vault: Vault,
+    thresholds: Thresholds,
+    card: LinkedCard,
+    now: datetime,
+    not_these: Collection[PersonId] = (),
+) -> PersonId:
+    profile = card.profile
+    if profile is None:
+        raise Fault("counter.cards_differ")
+    person = _holder(unit, vault, card, profile, not_these) or people.create_person(unit, vault, now)
+    _take(unit, vault, thresholds, card, person, profile, now)
     return person
+
+
+def _take(
+    unit: Unit,
+    vault: Vault,
+    thresholds: Thresholds,
+    card: LinkedCard,
+    person: PersonId,
+    profile: Profile,
+    now: datetime,
+) -> None:
+    linking.put_in_place(unit, vault, person, card, now)
+    people.record_proof(unit, vault, thresholds, person, NewProof("counter_card", profile), now)
+    unit.record(Event(EventName.CARD_LINKED, unit.ward, now, {person: {}}, {"at": "counter"}))
 
 
 def register(
@@ -80,18 +86,18 @@ def register(
     staff: tuple[PersonId, PersonId],
     address_read_back: str | None,
     now: datetime,
+    not_these: Collection[PersonId] = (),
 ) -> PersonId:
-    """Register a resident who stands at the counter.
+    """Register a resident who stands at the counter: someone new, or again by a card of hers that is known.
 
     :param staff: two different people with the role; neither is the resident.
     :param address_read_back: a mail address whose code the resident read back at the desk.
-    :raises Fault: `counter.staff`, `counter.cards_differ`, `counter.taken`.
+    :param not_these: people of her name and birth date whom both staff say she is not.
+    :raises Fault: `counter.staff`, `counter.cards_differ`, `counter.taken`; `counter.known` where someone of
+        her name and birth date is known: she is one of them, with a renewed card (`relink`), or a namesake.
     """
-    if len(set(staff)) != 2 or not all(
-        has_role(unit.session, unit.ward, member, Role.STAFF, now) for member in staff
-    ):
-        raise Fault("counter.staff")
-    person = _prove(unit, vault, thresholds, card, now)
+    _check_staff(unit, staff, now)
+    person = _prove(unit, vault, thresholds, card, now, not_these)
     if person in staff:
         raise Fault("counter.staff")
     if address_read_back is not None:
@@ -99,6 +105,39 @@ def register(
         identifiers.bind(unit, vault, person, IdentifierKind.EMAIL, address, now)
         unit.record(Event(EventName.EMAIL_CONFIRMED, unit.ward, now, {person: {}}))
     return person
+
+
+def relink(
+    unit: Unit,
+    vault: Vault,
+    thresholds: Thresholds,
+    card: LinkedCard,
+    person: PersonId,
+    *,
+    staff: tuple[PersonId, PersonId],
+    compared_by_eye: bool = False,
+    now: datetime,
+) -> None:
+    """Link a renewed card of a person whom two staff know her to be; whatever card she had ends.
+
+    It counts from now on, also where she linked it at home and it waits. The caller mails
+    `notices.notices_of`.
+
+    :param person: whom both staff say she is, found by name and birth date and never by us.
+    :param compared_by_eye: both saw from her papers that she is that person, though the card says another
+        name than is proven, as after a marriage, or one with a character that stands for another.
+    :raises Fault: `counter.staff`; `counter.cards_differ` for another name or birth date; `counter.taken`.
+    """
+    _check_staff(unit, staff, now)
+    if person in staff:
+        raise Fault("counter.staff")
+    known, shown = people.profile(unit.session, vault, unit.ward, person), card.profile
+    if known is None:
+        raise Fault("counter.cards_differ")
+    names = {None if one is None else people.name_key(one.name, one.birth_date) for one in (known, shown)}
+    if len(names) != 1 and not compared_by_eye:
+        raise Fault("counter.cards_differ")
+    _take(unit, vault, thresholds, card, person, shown or known, now)
 
 
 def register_child(

@@ -26,6 +26,7 @@ _LIVE: Final = sa.union_all(
     sa.select(_IDENTIFIER.c.person, _IDENTIFIER.c.mac).where(
         among(_IDENTIFIER.c.person, "people"),
         _IDENTIFIER.c.kind.in_((IdentifierKind.CARD_AUTHENTICATION, IdentifierKind.APP)),
+        _IDENTIFIER.c.ended_at.is_(None),
     ),
 )
 

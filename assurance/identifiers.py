@@ -78,37 +78,53 @@ def bind(
     now: datetime,
     *,
     counts_from: datetime | None = None,
+    certificate: bytes | None = None,
 ) -> None:
     """Say that this identifier is this person's.
 
-    :raises Fault: `counter.taken` when it is someone else's already.
+    :param certificate: of a card's authentication key, DER, to be kept.
+    :raises Fault: `counter.taken` when it is someone else's already, or ever was.
     """
-    holder = find_person(unit.session, vault, unit.ward, kind, raw)
-    if holder == person:
+    known = ever(unit.session, vault, unit.ward, kind, raw)
+    if known is not None and known.person == person and known.ended_at is None:
         return
-    if holder is not None:
+    if known is not None:
         raise Fault("counter.taken")
     mac = mac_of(vault, unit.ward, kind, raw)
     text = raw if isinstance(raw, str) else raw.hex()
     cipher = vault.cipher_for(unit.session, unit.ward, person)
-    unit.session.add(
-        IdentifierRow(
-            ward=unit.ward,
-            kind=kind,
-            mac=mac,
-            person=person,
-            sealed=cipher.seal(text, table="identifier", column="sealed", row=mac),
-            bound_at=now,
-            counts_from=counts_from,
-        )
+    kept = None
+    if certificate is not None:
+        kept = cipher.seal(certificate.hex(), table="identifier", column="certificate", row=mac)
+    row = IdentifierRow(
+        ward=unit.ward,
+        kind=kind,
+        mac=mac,
+        person=person,
+        sealed=cipher.seal(text, table="identifier", column="sealed", row=mac),
+        certificate=kept,
+        bound_at=now,
+        counts_from=counts_from,
     )
-    unit.session.flush()
+    try:
+        with unit.session.begin_nested():
+            unit.session.add(row)
+    except sa.exc.IntegrityError as error:  # bound by another unit in the meantime
+        raise Fault("counter.taken") from error
 
 
 def find(
     session: Session, vault: Vault, ward: WardCode, kind: IdentifierKind, raw: str | bytes
 ) -> IdentifierRow | None:
-    """The identifier's row, under any live key."""
+    """The row of an identifier that did not end, under any live key."""
+    row = ever(session, vault, ward, kind, raw)
+    return row if row is not None and row.ended_at is None else None
+
+
+def ever(
+    session: Session, vault: Vault, ward: WardCode, kind: IdentifierKind, raw: str | bytes
+) -> IdentifierRow | None:
+    """The row of an identifier, also of one that ended."""
     return session.exec(
         select(IdentifierRow).where(
             IdentifierRow.ward == ward,
@@ -132,6 +148,7 @@ _ADDRESSES_OF: Final = (
     .where(
         among(_IDENTIFIERS.c.person, "people"),
         _IDENTIFIERS.c.kind.in_(_ADDRESSES),
+        _IDENTIFIERS.c.ended_at.is_(None),
     )
     .order_by(_IDENTIFIERS.c.bound_at)
 )

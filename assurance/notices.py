@@ -29,12 +29,26 @@ class Notice(StrEnum):
     PASSKEY_REMOVED = "passkey_removed"
     APP_LINKED = "app_linked"
     APP_REMOVED = "app_removed"
+    CARD_LINKED = "card_linked"
+    CARD_RELINKED = "card_relinked"
+    CARD_WITHDRAWN = "card_withdrawn"
 
 
 def notices_of(
-    session: Session, vault: Vault, pages: Pages, ward: Ward, person: PersonId, notice: Notice, at: datetime
+    session: Session,
+    vault: Vault,
+    pages: Pages,
+    ward: Ward,
+    person: PersonId,
+    notice: Notice,
+    at: datetime,
+    *,
+    until: datetime | None = None,
 ) -> list[Mail]:
-    """The mails to send after the response, with `mail.hand_over`."""
+    """The mails to send after the response, with `mail.hand_over`.
+
+    :param until: what is new waits till then, and can be undone.
+    """
 
     def told(part: str) -> list[str]:
         return [
@@ -43,6 +57,7 @@ def notices_of(
                 f"assurance.notice.{notice}.{part}",
                 ward=ward_name(ward.code, locale),
                 at=time_text(at, locale),
+                until=time_text(until or at, locale),
                 link=f"{ward.origin}{ward.path}/account",
             )
             for locale in LOCALES

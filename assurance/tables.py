@@ -47,7 +47,12 @@ class ProofRow(SQLModel, table=True):
 
 
 class IdentifierRow(SQLModel, table=True):
-    """What identifies a person from outside: a card's certificate, an address; found by MAC."""
+    """What identifies a person from outside: a card's certificate, an address; found by MAC.
+
+    :param certificate: of a card's authentication key, which names nobody; sealed. Whether it still is valid
+        is asked when another one is to take its place.
+    :param ended_at: from then on it leads to nobody, and never to anybody else.
+    """
 
     __tablename__ = "identifier"
     __table_args__ = (Index("identifier_person", "ward", "person"),)
@@ -57,8 +62,10 @@ class IdentifierRow(SQLModel, table=True):
     mac: str = Field(primary_key=True)
     person: str
     sealed: bytes
+    certificate: bytes | None = None
     bound_at: datetime = time_column()
     counts_from: datetime | None = time_column(nullable=True)
+    ended_at: datetime | None = time_column(nullable=True)
 
 
 class BusinessRow(SQLModel, table=True):

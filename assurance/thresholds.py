@@ -56,6 +56,12 @@ class Thresholds(_Strict):
     proofing: dict[Proofing, ProofThreshold]
     unchecked_card_ial: Annotated[IAL, Field(le=IAL.SUBSTANTIAL)]
     app_ial: Annotated[IAL, Field(le=IAL.SUBSTANTIAL)]
+    linked_at_home_waits_hours: Annotated[int, Field(ge=72, le=24 * 30)]
+
+    @property
+    def linked_at_home_waits(self) -> timedelta:
+        """From the linking until the card counts in full."""
+        return timedelta(hours=self.linked_at_home_waits_hours)
 
     @model_validator(mode="after")
     def _every_proofing_within_its_bounds(self) -> Self:

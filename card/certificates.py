@@ -131,11 +131,21 @@ class JpkiCertificate:
 
     @cached_property
     def identity(self) -> bytes:
-        """Issuer and serial.
+        """Issuer, the issuer's key and serial: what identifies a card in an identifier's MAC.
 
-        What identifies a card in an identifier's MAC. Both change when a card is renewed.
+        A serial is unique for one issuer (RFC 5280 §4.1.2.2), and all generations of a root share one name:
+        without the key (§4.2.1.1), a serial that a later one used again would be the earlier holder's card.
         """
-        return self.issuer_der + self.serial.to_bytes(20, "big")
+        key = self._issuer_key
+        return self.issuer_der + len(key).to_bytes(2, "big") + key + self.serial.to_bytes(20, "big")
+
+    @property
+    def _issuer_key(self) -> bytes:
+        try:
+            named = self.x509.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+        except x509.ExtensionNotFound:
+            return b""
+        return named.value.key_identifier or b""
 
 
 def _purpose(certificate: x509.Certificate) -> Purpose:

@@ -157,14 +157,12 @@ def prepare(
     text: str | None = None,
     template: str | None = None,
     content: Mapping[str, object] | None = None,
-    certificates: Mapping[str, str] | None = None,
 ) -> ToBeSigned:
     """Make the bytes for a card to sign.
 
     :param audience: the exact address that the answer is posted to.
     :param nonce: at least 16 random bytes of this attempt alone.
     :param template: id and version of the template that renders `content` to `text`; a mandate has all three.
-    :param certificates: `named_certificates` of the card that is linked.
     """
     if len(nonce) < 16:
         raise ValueError("a nonce has at least 128 bits")
@@ -177,7 +175,7 @@ def prepare(
         "nonce": b64url_encode(nonce),
         "iat": int(issued_at.timestamp()),
     }
-    optional = {"template": template, "content": content, "text": text, "certificates": certificates}
+    optional = {"template": template, "content": content, "text": text}
     claims |= {name: value for name, value in optional.items() if value is not None}
     header = encode_json(protected_header(purpose))
     return ToBeSigned(b64url_encode(header), b64url_encode(encode_json(claims)))

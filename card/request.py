@@ -69,8 +69,8 @@ class BridgeRequest:
 class CardRequest(BridgeRequest):
     """A request for a signature, as the provider made it or the bridge verified it.
 
-    :param to_be_signed: the bytes that the provider made, for one signature; their `aud` is `response_uri`. A
-        linking request, which takes two, is not for a bridge.
+    :param to_be_signed: the bytes that the provider made; their `aud` is `response_uri`. Those of a linking
+        request lack the certificates.
     :param text: where a person decides something, the payload's `text`, under the locale it is written in.
     """
 
@@ -80,7 +80,7 @@ class CardRequest(BridgeRequest):
 
     @property
     def certificate(self) -> Purpose:
-        """Which of the card's keys signs."""
+        """Which of the card's keys signs; of a linking request, which takes both, the first."""
         return self.purpose.certificates[0]
 
 
@@ -230,12 +230,9 @@ def _said(claims: Mapping[str, object], issuer: EnrolledIssuer, now: datetime) -
 
 def _purpose(claims: Mapping[str, object]) -> SigningPurpose:
     try:
-        purpose = SigningPurpose(_text(claims, "purpose"))
+        return SigningPurpose(_text(claims, "purpose"))
     except ValueError as error:
         raise Fault("bridge.request_invalid") from error
-    if len(purpose.certificates) != 1:
-        raise Fault("bridge.request_invalid")
-    return purpose
 
 
 def _check_bytes(made: ToBeSigned, purpose: SigningPurpose, issuer: EnrolledIssuer) -> str | None:
@@ -249,6 +246,8 @@ def _check_bytes(made: ToBeSigned, purpose: SigningPurpose, issuer: EnrolledIssu
         raise Fault("bridge.request_invalid") from error
     own = {"iss": issuer.issuer, "aud": issuer.response_uri, "purpose": str(purpose)}
     if header != protected_header(purpose) or own != {name: claims.get(name) for name in own}:
+        raise Fault("bridge.request_invalid")
+    if "certificates" in claims:  # which card it is, says the card
         raise Fault("bridge.request_invalid")
     if purpose is SigningPurpose.LOGIN and "text" not in claims:
         return None

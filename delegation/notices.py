@@ -39,6 +39,7 @@ class NoticeKind(StrEnum):
     OTHER_NAME = "other_name"
     ACCEPTED = "accepted"
     ACTIVE = "active"
+    SIGNED = "signed"
     ENDED_GIVEN = "ended_given"
     ENDED_HELD = "ended_held"
     PAUSED_GIVEN = "paused_given"
@@ -57,6 +58,8 @@ class News(NamedTuple):
 
 
 ACTIVATED: Final = News(NoticeKind.ACTIVE, NoticeKind.ACTIVE)
+SIGNED: Final = News(NoticeKind.SIGNED, NoticeKind.SIGNED)
+"""It is in force later; the page says when."""
 ENDED: Final = News(NoticeKind.ENDED_GIVEN, NoticeKind.ENDED_HELD)
 PAUSED: Final = News(NoticeKind.PAUSED_GIVEN, NoticeKind.PAUSED_HELD)
 RESUMED: Final = News(NoticeKind.RESUMED_GIVEN, NoticeKind.RESUMED_HELD)

@@ -9,10 +9,10 @@ from sqlmodel import Session
 from assurance import people
 from assurance.database import Unit
 from assurance.events import Event, EventName
-from assurance.identifiers import IdentifierKind
 from assurance.login import Login
 from assurance.mail import Mail
 from assurance.person import PersonId, Profile
+from assurance.tables import IdentifierRow
 from assurance.wards import WardCode, ward_name
 from card.container import CardEvidence, SigningPurpose
 from card.dates import ward_day
@@ -141,7 +141,9 @@ def _record(parts: Parts, signed: CardEvidence) -> str:
     return sign_compact(claims, parts.archive, typ=RECORD_TYPE)
 
 
-def _kept(parts: Parts, row: GrantRow, signed: CardEvidence, opening: str, record: str) -> MandateRow:
+def _kept(
+    parts: Parts, row: GrantRow, signed: CardEvidence, signer: IdentifierRow, opening: str, record: str
+) -> MandateRow:
     """A mandate as it is kept: sealed with a key of its own, which ends with its retention."""
     ward, place = WardCode(row.ward), f"mandate/{row.id}"
     cipher, wrapped = parts.vault.new_data_key(ward, place)
@@ -152,7 +154,7 @@ def _kept(parts: Parts, row: GrantRow, signed: CardEvidence, opening: str, recor
         container=cipher.seal(signed.container.to_json(), table="mandate", column="container", row=row.id),
         opening=cipher.seal(opening, table="mandate", column="opening", row=row.id),
         record=record,
-        certificate=parts.vault.mac(ward, IdentifierKind.CARD_SIGNATURE, signed.certificate.identity),
+        certificate=signer.mac,
         signed_at=parts.clock.now(),
     )
 
@@ -173,7 +175,7 @@ def _brought_for(unit: Unit, parts: Parts, login: Login, id_: str) -> GrantRow:
 
 
 def take_in(unit: Unit, parts: Parts, login: Login | None, id_: str, signed: CardEvidence) -> list[Mail]:
-    """Take a signed mandate in: the grant is active.
+    """Take a signed mandate in: the grant is active, as soon as the card that signed counts in full.
 
     Both the card and the login are the principal's own: a delegate at the browser in which her mother asked
     for the signature brings nothing in. At the counter her visit stands for the login.
@@ -183,7 +185,7 @@ def take_in(unit: Unit, parts: Parts, login: Login | None, id_: str, signed: Car
     """
     login, now = required(parts, login, PROVEN), parts.clock.now()
     row = _brought_for(unit, parts, login, id_)
-    check_signer(unit, parts, PersonId(row.principal), signed, SigningPurpose.MANDATE)
+    signer = check_signer(unit, parts, PersonId(row.principal), signed, SigningPurpose.MANDATE)
     claims = signed.container.claims()
     locale = str(claims.get("template")).rpartition(".")[2]
     if locale not in LOCALES:
@@ -192,10 +194,14 @@ def take_in(unit: Unit, parts: Parts, login: Login | None, id_: str, signed: Car
     mandate.check_signed(claims, asked.content)
     record = _record(parts, signed)
     registry.move(unit, row, GrantState.ACTIVE, PersonId(row.principal), now, opening=None)
-    unit.session.add(_kept(parts, row, signed, asked.opening, record))
+    unit.session.add(_kept(parts, row, signed, signer, asked.opening, record))
     both = (PersonId(row.principal), registry.delegate_of(unit.session, row, now))
     told = {person: {"grant": row.id} for person in both if person is not None}
     proven: dict[str, str | int | bool] = {"record": hashlib.sha256(record.encode("ascii")).hexdigest()}
+    if signer.counts_from is not None and signer.counts_from > now:
+        later = {"counts_from": int(signer.counts_from.timestamp())}
+        unit.record(Event(EventName.MANDATE_SIGNED, unit.ward, now, told, proven | later))
+        return notices.to_both_sides(unit.session, parts, [row], notices.SIGNED)
     unit.record(Event(EventName.MANDATE_SIGNED, unit.ward, now, told, proven))
     unit.record(Event(EventName.GRANT_ACTIVATED, unit.ward, now, told))
     return notices.to_both_sides(unit.session, parts, [row], notices.ACTIVATED)

@@ -103,13 +103,14 @@ class TransitionRow(SQLModel, table=True):
 class MandateRow(SQLModel, table=True):
     """The evidence of a grant: what the principal's card signed, sealed with a data key of its own.
 
-    Nothing reads two of its columns yet, and neither could be filled in later: `certificate` is what new
-    revocation lists are matched with every day, which must not mean opening every mandate;
-    `opening` proves in a dispute who the delegate was that the text commits to, and the grant forgets it.
+    Nothing reads `opening` yet, and it could not be filled in later: it proves in a dispute who the delegate
+    was that the text commits to, and the grant forgets it.
 
     :param opening: of the commitment; it stands in no page, receipt or file.
     :param record: the verification record, a JWS by the archive key.
-    :param certificate: MAC of the signature certificate's identity.
+    :param certificate: MAC of the signature certificate's identity, the very one of its identifier: by it a
+        card is found that does not count in full yet. New revocation lists are to be matched with it every
+        day, which must not mean opening every mandate.
     """
 
     __tablename__ = "mandate"

@@ -15,16 +15,17 @@ from sqlmodel import Session, select
 
 from assurance.among import among
 from assurance.database import connection_of, table_of
+from assurance.identifiers import IdentifierKind
 from assurance.levels import IAL
 from assurance.person import PersonId
-from assurance.tables import ProofRow, ProtectionRow
+from assurance.tables import IdentifierRow, ProofRow, ProtectionRow
 from assurance.wards import WardCode
 from card.dates import ward_day
 from delegation.counter.tables import AttestationRow
 from delegation.grant import CurrentState, GrantId, GrantState, HoldKind, Terms, current_state
 from delegation.offices.tables import DesignationRow, MembershipRow, OfficeRow
 from delegation.registry import DESIGNATED_FOR, NOW, in_force, terms_of
-from delegation.tables import GrantRow, HoldRow
+from delegation.tables import GrantRow, HoldRow, MandateRow
 
 _GRANT: Final = table_of(GrantRow)
 _HOLD: Final = table_of(HoldRow)
@@ -34,6 +35,8 @@ _OFFICE: Final = table_of(OfficeRow)
 _MEMBERSHIP: Final = table_of(MembershipRow)
 _DESIGNATION: Final = table_of(DesignationRow)
 _ATTESTATION: Final = table_of(AttestationRow)
+_MANDATE: Final = table_of(MandateRow)
+_IDENTIFIER: Final = table_of(IdentifierRow)
 _TODAY: Final = sa.bindparam("today", type_=sa.String())
 _Text = sa.ColumnElement[str] | str
 
@@ -73,6 +76,28 @@ def _lapsed(ward: _Text, grant: _Text) -> sa.ColumnElement[bool]:
         _ATTESTATION.c.ward == ward,
         _ATTESTATION.c.grant == grant,
         _ATTESTATION.c.attested_until <= NOW,
+    )
+
+
+_SIGNED_WITH: Final = _MANDATE.join(
+    _IDENTIFIER,
+    (_IDENTIFIER.c.ward == _MANDATE.c.ward)
+    & (_IDENTIFIER.c.kind == IdentifierKind.CARD_SIGNATURE)
+    & (_IDENTIFIER.c.mac == _MANDATE.c.certificate),
+)
+
+
+def _card_counts_later(ward: _Text, grant: _Text) -> sa.ColumnElement[bool]:
+    """Whether the card that signed, linked at home, does not count in full yet, or ended before it did."""
+    from_then = _IDENTIFIER.c.counts_from
+    return (
+        sa.exists()
+        .select_from(_SIGNED_WITH)
+        .where(
+            _MANDATE.c.ward == ward,
+            _MANDATE.c.grant == grant,
+            sa.or_(from_then > NOW, _IDENTIFIER.c.ended_at < from_then),
+        )
     )
 
 
@@ -151,6 +176,7 @@ def _is_usable() -> sa.ColumnElement[bool]:
         ~_protected(ward, [_GRANT.c.principal, _GRANT.c.delegate]),
         _proven(ward, _GRANT.c.principal),
         ~_lapsed(ward, _GRANT.c.id),
+        ~_card_counts_later(ward, _GRANT.c.id),
         sa.or_(_GRANT.c.office.is_(None), of_office),
     )
 
@@ -257,6 +283,25 @@ def usable_of(
         )
         for row in rows
     }
+
+
+_COUNTS_FROM: Final = (
+    sa.select(_IDENTIFIER.c.counts_from)
+    .select_from(_SIGNED_WITH)
+    .where(
+        _MANDATE.c.ward == sa.bindparam("ward"),
+        _MANDATE.c.grant == sa.bindparam("grant"),
+        _IDENTIFIER.c.counts_from > NOW,
+        _IDENTIFIER.c.ended_at.is_(None),
+    )
+)
+
+
+def counts_from(session: Session, row: GrantRow, now: datetime) -> datetime | None:
+    """When the card that signed a grant counts in full, and so does the grant; None where none waits."""
+    values = {"ward": row.ward, "grant": row.id, "now": now}
+    found: datetime | None = connection_of(session).execute(_COUNTS_FROM, values).scalar()
+    return found
 
 
 def state_now(session: Session, row: GrantRow, now: datetime) -> CurrentState:

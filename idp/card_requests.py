@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +19,7 @@ from assurance.database import Unit
 from assurance.events import Event, EventName
 from assurance.person import new_id
 from assurance.wards import Ward, ward_name
+from card import linking
 from card.container import CardEvidence, SigningPurpose, ToBeSigned, prepare, verify_signed_by_card
 from card.faults import CardRejected, Fault
 from card.jose import Flattened
@@ -34,6 +35,7 @@ from idp.services import Services
 
 _CHALLENGE: Final = "card"
 _READING_LASTS: Final = timedelta(minutes=5)
+Judged = TypeVar("Judged")
 
 
 def answer_uri_of(ward: Ward) -> str:
@@ -148,6 +150,8 @@ def receive(
     try:
         if asked["purpose"] == READING:
             read_printed(container)
+        elif asked["purpose"] == SigningPurpose.LINK:
+            linking.parse(container)
         else:
             Flattened.parse(container)
     except (Fault, ValueError) as error:
@@ -167,17 +171,39 @@ def _judge(services: Services, brought: Brought) -> CardEvidence | CardRejected:
             trust=services.trust,
             now=now,
         )
-        with services.database.reading(services.ward.code) as session:
-            bridge = bridges.countersigned_by(
-                session,
-                services.ward.code,
-                kept.get("countersignature", ""),  # a process of the version before keeps none
-                response_uri=answer_uri(services),
-                state=kept.get("state", ""),
-                container=kept["container"],
-                now=now,
-            )
-        return replace(evidence, countersigned_by=bridge)
+        return replace(evidence, countersigned_by=_bridge(services, kept, now))
+    except CardRejected as rejected:
+        return rejected
+
+
+def _bridge(services: Services, kept: Mapping[str, str], now: datetime) -> str | None:
+    """The enrolled bridge that countersigned an answer, whatever it is for.
+
+    :raises CardRejected: as `bridges.countersigned_by`.
+    """
+    with services.database.reading(services.ward.code) as session:
+        return bridges.countersigned_by(
+            session,
+            services.ward.code,
+            kept.get("countersignature", ""),  # a process of the version before keeps none
+            response_uri=answer_uri(services),
+            state=kept.get("state", ""),
+            container=kept["container"],
+            now=now,
+        )
+
+
+def judge_link(services: Services, brought: Brought) -> tuple[CardEvidence, CardEvidence] | CardRejected:
+    """What both keys of a card signed to link it; see `linking.verify_link`."""
+    kept, now = brought.answer, services.clock.now()
+    try:
+        _bridge(services, kept, now)  # a false word of one is refused, here too
+        return linking.verify_link(
+            linking.parse(kept["container"]),
+            prepared=ToBeSigned(kept["protected"], kept["payload"]),
+            trust=services.trust,
+            now=now,
+        )
     except CardRejected as rejected:
         return rejected
 
@@ -214,7 +240,23 @@ def finish(
     back: str,
     ends: bool = False,
 ) -> Response:
-    """Act on what a card signed, once.
+    """Act on what a card signed, once; see `settle`."""
+    judged = _judge(services, brought)
+    return settle(services, request, brought, judged, act, refusal=refusal, back=back, ends=ends)
+
+
+def settle(
+    services: Services,
+    request: Request,
+    brought: Brought,
+    judged: Judged | CardRejected,
+    act: Callable[[Unit, Judged], Response],
+    *,
+    refusal: EventName,
+    back: str,
+    ends: bool,
+) -> Response:
+    """Act on an answer that was judged, once.
 
     Signature and revocation lists are looked at before the unit that takes the answer: that is no work for
     under the one write lock, and nothing that the lock guards enters into it.
@@ -222,7 +264,7 @@ def finish(
     :param back: where a refused person begins again.
     :param ends: the interaction ends with the answer, good or bad.
     """
-    id_, judged, now = brought.interaction.id, _judge(services, brought), services.clock.now()
+    id_, now = brought.interaction.id, services.clock.now()
     if isinstance(judged, StatusUnavailable):
         response = answer(services.pages, request, judged)
         let_wait(services, brought).set_on(response)

@@ -64,6 +64,8 @@ def _ways_on(request: Request, fault: Fault, status: int, back: str | None) -> l
     if status == 503:
         again = back if request.method == "POST" else f"?{request.url.query}"
         return [("idp.fault.retry", again)] if again else [home]
+    if fault.code == "card.unknown":
+        return [("idp.fault.other_way", back or home[1]), ("idp.fault.link_card", f"{home[1]}/card")]
     return [("kit.back", back)] if back else [home]
 
 

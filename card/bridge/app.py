@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from card import linking
 from card.attributes import read_on
 from card.bridge.enrolment import Enrolment
 from card.bridge.form import SigningForm, read_form
@@ -20,9 +21,11 @@ from card.bridge.gate import ENTRY, STATIC, Gate
 from card.bridge.sessions import SigningSession, SigningSessions
 from card.certificates import Purpose
 from card.clock import Clock
+from card.container import SigningPurpose
 from card.countersignature import countersign
 from card.faults import FAULTS, Fault
 from card.jose import Signer
+from card.linking import SecretRefused
 from card.pages import Pages, Source
 from card.pages.catalogue import closest
 from card.pages.forms import read_body, read_posted, see_other
@@ -68,14 +71,21 @@ class Bridge:
             if not session.spend(form.attempt):
                 return
             try:
-                session.answer = self._ask_card(session.request, form)
+                session.answer = self._ask_card(session, form)
             except Fault as fault:
                 session.fault = fault
 
-    def _ask_card(self, asked: CardRequest | ReadingRequest, form: SigningForm) -> str:
+    def _ask_card(self, session: SigningSession, form: SigningForm) -> str:
         """What the card signs or tells, as it goes to the provider."""
+        asked, before = session.request, session.fault
         if isinstance(asked, ReadingRequest):
             return write_printed(read_on(self.reader, form.pin, confirm_last_try=form.confirm))
+        if asked.purpose is SigningPurpose.LINK:
+            said = {before.purpose} if form.confirm and isinstance(before, SecretRefused) else set()
+            pair = linking.link_on(
+                self.reader, asked.to_be_signed, form.pin, form.password, confirm_last_try=frozenset(said)
+            )
+            return linking.to_json(pair)
         signed = sign_on(
             self.reader, asked.to_be_signed, asked.certificate, form.pin, confirm_last_try=form.confirm
         )
@@ -115,6 +125,7 @@ class Bridge:
 
 def _pin_page(bridge: Bridge, request: Request, handle: str, session: SigningSession) -> Response:
     locale, asked, fault = bridge.pages.locale(request), session.request, session.fault
+    links = isinstance(asked, CardRequest) and asked.purpose is SigningPurpose.LINK
     context = {
         "asked": asked,
         "issuer_name": _told(asked.issuer_name, locale),
@@ -122,11 +133,13 @@ def _pin_page(bridge: Bridge, request: Request, handle: str, session: SigningSes
         "attempt": session.attempt,
         **_what(asked, locale),
         "error": None if fault is None else bridge.pages.fault_texts(locale, fault),
+        "about": fault.purpose if isinstance(fault, SecretRefused) else None,
         "confirm": fault is not None and fault.code in _LAST_TRY,
         **bridge.cards(),
     }
     status = 200 if fault is None else FAULTS[fault.code].status
-    return bridge.pages.render(request, "bridge/pin.html", context, status=status)
+    template = "bridge/link.html" if links else "bridge/pin.html"
+    return bridge.pages.render(request, template, context, status=status)
 
 
 def _told(names: Mapping[str, str], locale: str) -> str:

@@ -20,7 +20,8 @@ from delegation.parts import Parts
 
 SAID: Final = frozenset(
     {
-        EventName.PERSON_CREATED, EventName.PERSON_PROVEN, EventName.CARD_LINKED, EventName.PASSKEY_ADDED,
+        EventName.PERSON_CREATED, EventName.PERSON_PROVEN, EventName.CARD_LINKED,
+        EventName.CARD_REPLACED, EventName.CARD_WITHDRAWN, EventName.PASSKEY_ADDED,
         EventName.PASSKEY_REMOVED, EventName.PASSKEY_REFUSED, EventName.EMAIL_CONFIRMED,
         EventName.APP_LINKED, EventName.APP_REMOVED, EventName.BUSINESS_SHOWN, EventName.BUSINESS_REMOVED,
         EventName.LOGIN_SUCCEEDED, EventName.LOGIN_RAISED, EventName.LOGIN_ENDED, EventName.GRANT_PROPOSED,

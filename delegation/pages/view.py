@@ -38,6 +38,7 @@ class GrantView:
     :param digits: for the delegate alone, until they were compared.
     :param reason: why it ended, for the principal alone.
     :param office: name and 事業所番号 of the office whose grant it is.
+    :param counts_from: when it is in force, while it waits for the card that signed it.
     :param acting: who acts for that office now, and `next` from `next_from` on.
     """
 
@@ -53,6 +54,7 @@ class GrantView:
     paused_by_me: bool
     signed: bool
     reason: str | None
+    counts_from: datetime | None
     office: NamedOffice | None = None
     acting: str = ""
     next: str = ""
@@ -91,6 +93,7 @@ def view(session: Session, parts: Parts, row: GrantRow, reader: PersonId) -> Gra
         signed=session.get(MandateRow, (row.ward, row.id)) is not None,
         paused_by_me=ending.is_paused(session, row, reader),
         reason=row.ended_reason if mine else None,
+        counts_from=usability.counts_from(session, row, now),
         office=named_office(session, row),
         acting=""
         if row.office is None

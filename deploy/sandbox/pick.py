@@ -68,7 +68,9 @@ class Choice:
 
 def _identifiers(session: Session, services: Services, person: PersonId | None) -> Sequence[IdentifierRow]:
     chosen = select(IdentifierRow).where(
-        IdentifierRow.ward == services.ward.code, col(IdentifierRow.kind).in_(_BY_IDENTIFIER)
+        IdentifierRow.ward == services.ward.code,
+        col(IdentifierRow.kind).in_(_BY_IDENTIFIER),
+        col(IdentifierRow.ended_at).is_(None),
     )
     if person is not None:
         chosen = chosen.where(IdentifierRow.person == person)

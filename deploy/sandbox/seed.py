@@ -10,19 +10,19 @@ from typing import Final
 from sqlmodel import select
 
 from assurance import counter
-from assurance.counter import LinkedCard
+from assurance.linking import LinkedCard
 from assurance.sealed import MasterKeys
 from assurance.tables import RoleRow
 from assurance.wards import WardCode
 from card.bridge.enrolment import Pin, write_enrolment
-from card.certificates import read_certificate
 from card.clock import SystemClock
-from card.container import SigningPurpose, named_certificates, prepare, verify_signed_by_card
+from card.container import SigningPurpose, prepare
 from card.jose import SoftwareSigner
+from card.linking import link_on, verify_link
 from card.private_file import write_private
 from card.test_authority import Holder, TestAuthority
 from card.virtual.card import VirtualCard
-from card.virtual.holder import sign_as_holder
+from card.virtual.holder import lay_down
 from card.virtual.store import load_deck, save_card
 from delegation.audit.closing import close_own
 from delegation.audit.recorder import writers_of
@@ -40,6 +40,7 @@ from idp.services import Services, compose, open_database
 
 PIN: Final = "1234"
 PASSWORD: Final = "ABC123"  # noqa: S105 - the sandbox's, printed in its tour
+RENEWED: Final = "田中花子（更新後）"
 _HOME: Final = "東京都渋谷区宇田川町１番１号"
 STAFF: Final = tuple(
     Holder(name, date(1980, 4, day), "1", "東京都渋谷区神南１番１号")
@@ -75,6 +76,9 @@ def _make_cards(authority: TestAuthority, layout: Layout, now: datetime) -> None
     for number, holder in enumerate(holders, 1):
         card = authority.issue_card(holder, now, pin=PIN, password=PASSWORD)
         save_card(card, layout.deck / f"{number:02d}.json")
+    hanako = RESIDENTS[0].holder  # her next card: unknown here until she links it, or the counter does
+    renewed = authority.issue_card(hanako, now, pin=PIN, password=PASSWORD, label=RENEWED)
+    save_card(renewed, layout.deck / f"{len(holders) + 1:02d}.json")
 
 
 def _app_key(layout: Layout, ward: WardCode) -> Path:
@@ -121,28 +125,17 @@ def prepare_folder(layout: Layout) -> TestAuthority:
 
 
 def _link(services: Services, card: VirtualCard) -> LinkedCard:
-    """Let both keys of a card sign a request that names both of its certificates."""
-    contents, expecting, now = card.contents, SigningPurpose.LINK, services.clock.now()
-    both = filter(None, (contents.authentication_certificate, contents.signature_certificate))
+    """Let both keys of a card sign a linking request."""
+    now = services.clock.now()
     prepared = prepare(
-        expecting,
+        SigningPurpose.LINK,
         issuer=services.ward.issuer,
         audience=answer_uri(services),
         nonce=secrets.token_bytes(32),
         issued_at=now,
-        certificates=named_certificates(read_certificate(der) for der in both),
     )
-    authentication, signature = (
-        verify_signed_by_card(
-            sign_as_holder(card, prepared, certificate),
-            expecting=expecting,
-            prepared=prepared,
-            trust=services.trust,
-            now=now,
-        )
-        for certificate in expecting.certificates
-    )
-    return LinkedCard(authentication, signature)
+    pair = link_on(lay_down(card), prepared, bytearray(PIN, "ascii"), bytearray(PASSWORD, "ascii"))
+    return LinkedCard(*verify_link(pair, prepared=prepared, trust=services.trust, now=now))
 
 
 def _card(deck: Mapping[str, VirtualCard], holder: Holder) -> VirtualCard:

@@ -62,7 +62,8 @@ def linked(services: Services, request: Request, app: UpstreamProvider, brought:
         holder = AppHolder(identity.identifier, identity.authenticated_at)
         with believing(app.name):
             said = read_attributes(identity.userinfo)
-        new = app_login.link(unit, services.vault, login, holder, said, services.clock.now())
+        now, thresholds = services.clock.now(), services.thresholds
+        new = app_login.link(unit, services.vault, thresholds, login, holder, said, now)
         return _home(services, _told(unit, services, login, Notice.APP_LINKED) if new else [])
 
     back = services.address("/account/app")

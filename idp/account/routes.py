@@ -4,51 +4,28 @@ from collections.abc import Sequence
 from typing import Final
 
 from fastapi import APIRouter
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assurance import app_login, passkeys
-from assurance.database import Unit
-from assurance.handles import hashed
-from assurance.levels import AAL, FRESH_TWO_FACTORS, IAL, LOWEST, Level, Requirement
-from assurance.login import Login
-from assurance.mail import Mail, hand_over
-from assurance.notices import Notice, notices_of
+from assurance import app_login, linking, passkeys
+from assurance.levels import AAL, IAL, LOWEST, Level, Requirement
 from assurance.passkeys import PasskeyView
-from card.faults import Fault
 from card.pages.forms import see_other
 from delegation.staffing.staff import roles_now
 from idp import sessions
+from idp.account.linking import linking_routes
+from idp.account.passkeys import passkey_routes
 from idp.end_session import log_out
-from idp.faults import answer
-from idp.login.flow import Form, ask_to_log_in
+from idp.login.flow import ask_to_log_in
 from idp.services import Services
 
 _TWO_FACTORS: Final = Requirement(Level(IAL.NONE, AAL.MULTI))
-_TOO_WEAK: Final = frozenset({"login.needed", "passkey.too_weak"})
-"""What logging in anew mends."""
 
 
 def account_routes(services: Services) -> APIRouter:
     """The pages of one ward."""
     router, pages, database, ward = APIRouter(), services.pages, services.database, services.ward
-    home, new_passkey = services.address("/account"), services.address("/account/passkeys/new")
-
-    def to_fresh_login(fault: Fault, return_to: str) -> Response:
-        if fault.code not in _TOO_WEAK:
-            raise fault
-        return ask_to_log_in(services, return_to, FRESH_TWO_FACTORS)
-
-    def told(unit: Unit, login: Login, notice: Notice) -> list[Mail]:
-        return notices_of(
-            unit.session, services.vault, pages, ward, login.person, notice, services.clock.now()
-        )
-
-    def changed(mails: Sequence[Mail]) -> Response:
-        response = see_other(home)
-        response.background = BackgroundTask(hand_over, services.mailer, mails)
-        return response
+    home = services.address("/account")
 
     @router.get("/")
     def start() -> Response:
@@ -61,73 +38,24 @@ def account_routes(services: Services) -> APIRouter:
     @router.get("/account")
     def show(request: Request) -> Response:
         keys: Sequence[PasskeyView] = ()
-        works, app = False, None
+        card, works, app = None, False, None
         with database.reading(ward.code) as session:
             login = sessions.current(session, services, request)
             strong = login is not None and login.assurance.level.aal > AAL.CONTACT
             if login is not None and strong:
                 keys = passkeys.passkeys_of(session, services.vault, ward.code, login.person)
                 app = app_login.link_of(session, ward.code, login.person)
+                card = linking.card_of(session, ward.code, login.person, services.clock.now())
                 works = bool(roles_now(session, ward.code, login.person, services.clock.now()))
         if login is None:
             return ask_to_log_in(services, home, Requirement(LOWEST))
-        context = {"login": login, "strong": strong, "passkeys": keys, "works": works}
+        context = {"login": login, "strong": strong, "passkeys": keys, "card": card, "works": works}
         context |= {"base": services.address(""), "app": app, "app_offered": services.app is not None}
         context |= {"gbizid": services.gbizid is not None}
         return pages.render(request, "idp/account/home.html", context)
 
-    @router.get("/account/passkeys/new")
-    def ask_for_new(request: Request) -> Response:
-        try:
-            with database.writing(ward.code) as unit:
-                challenge, options = passkeys.registration_options(
-                    unit,
-                    services.vault,
-                    ward,
-                    sessions.required(unit.session, services, request),
-                    browser=hashed(sessions.cookie_of(services, request)),
-                    now=services.clock.now(),
-                )
-        except Fault as fault:
-            return to_fresh_login(fault, new_passkey)
-        context = {"base": services.address(""), "challenge": challenge, "options": options}
-        return pages.render(request, "idp/account/passkey_new.html", context)
-
-    @router.post("/account/passkeys/new")
-    def add(request: Request, form: Form) -> Response:
-        try:
-            with database.writing(ward.code) as unit:
-                login = sessions.required(unit.session, services, request)
-                passkeys.register(
-                    unit,
-                    services.vault,
-                    ward,
-                    login,
-                    form.one("challenge"),
-                    form.one("response"),
-                    label=form.one("label") or pages.text(pages.locale(request), "idp.passkey.unnamed"),
-                    browser=hashed(sessions.cookie_of(services, request)),
-                    now=services.clock.now(),
-                )
-                mails = told(unit, login, Notice.PASSKEY_ADDED)
-        except Fault as fault:
-            if fault.code in _TOO_WEAK:
-                return to_fresh_login(fault, new_passkey)
-            return answer(pages, request, fault, back=home)
-        return changed(mails)
-
-    @router.post("/account/passkeys/remove")
-    def remove(request: Request, form: Form) -> Response:
-        try:
-            with database.writing(ward.code) as unit:
-                login = sessions.required(unit.session, services, request)
-                mails = told(unit, login, Notice.PASSKEY_REMOVED)
-                passkeys.remove(unit, login, form.one("id"), services.clock.now())
-        except Fault as fault:
-            if fault.code in _TOO_WEAK:
-                return to_fresh_login(fault, home)
-            return answer(pages, request, fault, back=home)
-        return changed(mails)
+    for routes in (passkey_routes, linking_routes):
+        router.include_router(routes(services))
 
     @router.post("/logout")
     def end(request: Request) -> Response:

@@ -15,18 +15,18 @@ import sqlalchemy as sa
 import typer
 
 from assurance import counter, people, roles
-from assurance.counter import LinkedCard
 from assurance.database import Database, Installation, connection_of, table_of
+from assurance.linking import LinkedCard
 from assurance.person import PersonId
 from assurance.sealed import Vault
 from assurance.thresholds import load_thresholds
 from assurance.wards import Ward, ward_name
 from card.clock import SystemClock
-from card.container import SigningPurpose, ToBeSigned, prepare, verify_signed_by_card
+from card.container import SigningPurpose, prepare
 from card.dates import ward_day
 from card.faults import Fault
 from card.full_width import narrowed
-from card.linking import link_on
+from card.linking import link_on, verify_link
 from card.pages import load_catalogue
 from card.transport import Reader
 from card.trust import Trust
@@ -94,30 +94,20 @@ def _secret(question: str) -> bytearray:
 
 
 def _link(ward: Ward, trust: Trust, reader: Reader) -> LinkedCard:
-    now, purpose = SystemClock().now(), SigningPurpose.LINK
-
-    def prepared(certificates: Mapping[str, str]) -> ToBeSigned:
-        return prepare(
-            purpose,
-            issuer=ward.issuer,
-            audience=ward.issuer,
-            nonce=secrets.token_bytes(32),
-            issued_at=now,
-            certificates=certificates,
-        )
-
+    prepared = prepare(
+        SigningPurpose.LINK,
+        issuer=ward.issuer,
+        audience=ward.issuer,
+        nonce=secrets.token_bytes(32),
+        issued_at=SystemClock().now(),
+    )
     pin, password = _secret("PIN (4 digits)"), _secret("Signature password (6 to 16 characters)")
     try:
-        made, signed = link_on(reader, prepared, pin, password)
+        pair = link_on(reader, prepared, pin, password)
     finally:
         for secret in (pin, password):
             secret[:] = bytes(len(secret))
-    now = SystemClock().now()
-    authentication, signature = (
-        verify_signed_by_card(container, expecting=purpose, prepared=made, trust=trust, now=now)
-        for container in signed
-    )
-    return LinkedCard(authentication, signature)
+    return LinkedCard(*verify_link(pair, prepared=prepared, trust=trust, now=SystemClock().now()))
 
 
 def _refuse_other_version(database: Database) -> None:

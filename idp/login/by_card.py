@@ -11,6 +11,7 @@ from card.container import CardEvidence, SigningPurpose
 from card.pages.forms import see_other
 from card.request import READING
 from idp import answers, card_requests, interactions
+from idp.account.linking import LINK, linked
 from idp.authorization import reading
 from idp.delegating import SIGN
 from idp.interactions import LOGINS
@@ -38,6 +39,8 @@ def card_routes(services: Services) -> APIRouter:
         brought = answers.brought(services, request, i)
         if brought.interaction.kind == SIGN:
             return signed(services, request, brought)
+        if brought.interaction.kind == LINK:
+            return linked(services, request, brought)
         if brought.answer["purpose"] == READING:
             return reading.take_in(services, brought)
 

@@ -1,14 +1,14 @@
 """People registered at the counter by two staff, through the same functions that staff use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
 from functools import cache
 
 import pytest
 
 from assurance import counter
-from assurance.counter import LinkedCard
 from assurance.database import Database
+from assurance.linking import LinkedCard
 from assurance.person import PersonId
 from assurance.sealed import Vault
 from assurance.thresholds import Thresholds, load_thresholds
@@ -18,10 +18,10 @@ from card.container import (
     CardEvidence,
     SigningPurpose,
     ToBeSigned,
-    named_certificates,
     prepare,
     verify_signed_by_card,
 )
+from card.linking import naming
 from card.test_authority import Holder, TestAuthority
 from card.trust import Trust
 from card.virtual.card import VirtualCard
@@ -60,14 +60,13 @@ def thresholds() -> Thresholds:
     return load_thresholds()
 
 
-def prepared(purpose: SigningPurpose, certificates: Mapping[str, str] | None = None) -> ToBeSigned:
+def prepared(purpose: SigningPurpose) -> ToBeSigned:
     return prepare(
         purpose,
         issuer="https://op.example",
         audience="https://op.example/a",
         nonce=b"n" * 16,
         issued_at=NOW,
-        certificates=certificates,
     )
 
 
@@ -79,8 +78,9 @@ def sign(card: VirtualCard, trust: Trust, certificate: Purpose, made: ToBeSigned
 
 def linking(card: VirtualCard) -> ToBeSigned:
     """A linking request that names both certificates of a card."""
-    both = (card.contents.authentication_certificate, card.contents.signature_certificate)
-    return prepared(SigningPurpose.LINK, named_certificates(read_certificate(der) for der in both))
+    first, second = card.contents.authentication_certificate, card.contents.signature_certificate
+    assert second is not None
+    return naming(prepared(SigningPurpose.LINK), (read_certificate(first), read_certificate(second)))
 
 
 @pytest.fixture(scope="package")

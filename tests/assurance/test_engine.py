@@ -281,6 +281,8 @@ BEYOND = [
     ("\napp = 3", "\napp = 4"),
     ("app_before_it_counts = 2", "app_before_it_counts = 3"),
     ("app_ial = 2", "app_ial = 3"),
+    ("waits_hours = 72", "waits_hours = 71"),
+    ("waits_hours = 72", "waits_hours = 721"),
     ("by staff\nial = 2", "by staff\nial = 3"),
     ("two staff\nial = 2", "two staff\nial = 3"),
     ("years = 5", "years = 11"),

@@ -1,5 +1,7 @@
 """What people are told of their ways in, and what the log says when a mail does not go out."""
 
+from datetime import timedelta
+
 import pytest
 import structlog
 
@@ -14,7 +16,11 @@ from card.pages import Pages
 from tests.conftest import NOW
 
 ADDRESSES = ["hanako@example.jp", "hanako@example.net"]
-ABOUT = {"passkey": ("パスキー", "passkey"), "app": ("デジタル認証アプリ", "Digital Authentication App")}
+ABOUT = {
+    "passkey": ("パスキー", "passkey"),
+    "app": ("デジタル認証アプリ", "Digital Authentication App"),
+    "card": ("マイナンバーカード", "My Number card"),
+}
 
 
 @pytest.mark.parametrize("notice", Notice)
@@ -26,13 +32,16 @@ def test_every_channel_hears_of_a_change_in_every_language(
         for address in ADDRESSES:
             identifiers.bind(unit, vault, person, IdentifierKind.EMAIL, address, NOW)
         pages = Pages([], ["assurance"])
-        mails = notices.notices_of(unit.session, vault, pages, ward, person, notice, NOW)
+        until = NOW + timedelta(hours=72)
+        mails = notices.notices_of(unit.session, vault, pages, ward, person, notice, NOW, until=until)
     assert [mail.to for mail in mails] == ADDRESSES
     (subject, body), *_ = [(mail.subject, mail.body) for mail in mails]
     words = ABOUT[notice.split("_")[0]]
     assert all(word in subject for word in (*words, "渋谷区", "Shibuya City")), subject
     for part in ("2026年11月24日 10時00分", "24 November 2026, 10:00", f"{ward.issuer}/account"):
         assert part in body
+    waits = ("2026年11月27日 10時00分から", "from 27 November 2026, 10:00")
+    assert all((part in body) == (notice is Notice.CARD_LINKED) for part in waits)
 
 
 def test_who_has_no_channel_is_told_nothing(database: Database, vault: Vault, ward: Ward) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from assurance import card_login, counter, identifiers, people
-from assurance.counter import LinkedCard
 from assurance.database import Database
 from assurance.identifiers import IdentifierKind
+from assurance.linking import LinkedCard
 from assurance.person import PersonId
 from assurance.sealed import Vault
 from assurance.thresholds import Thresholds

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from assurance import counter, identifiers, people
-from assurance.counter import LinkedCard
 from assurance.evidence import CardAuthentication, EmailCode
 from assurance.identifiers import IdentifierKind
+from assurance.linking import LinkedCard
 from assurance.mail import Mail, MailFailed, SmtpMailer
 from assurance.person import PersonId
 from assurance.tables import Person

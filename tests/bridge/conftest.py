@@ -93,8 +93,17 @@ class Person:
         assert page.status_code == 200, page.text
         return PinPage.read(page.text)
 
-    def type(self, page: PinPage, pin: str, *, tick: bool = False, headers: dict[str, str] = OURS) -> Any:
+    def type(
+        self,
+        page: PinPage,
+        pin: str,
+        password: str | None = None,
+        *,
+        tick: bool = False,
+        headers: dict[str, str] = OURS,
+    ) -> Any:
         form = {"session": page.session, "attempt": page.attempt, "pin": pin}
+        form |= {} if password is None else {"password": password}
         return self.http.post("/sign", data=form | ({"confirm": "yes"} if tick else {}), headers=headers)
 
 

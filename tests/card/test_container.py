@@ -1,7 +1,6 @@
 """card.container: what a card signed counts once, for its purpose, over our bytes alone."""
 
 import dataclasses
-import hashlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from card.certificates import Purpose, read_certificate
 from card.container import (
     SigningPurpose,
     ToBeSigned,
-    named_certificates,
     prepare,
     protected_header,
     refuse_controls,
@@ -98,21 +96,6 @@ def test_the_certificates_of_a_purpose_are_fixed() -> None:
         SigningPurpose.APPROVAL: (Purpose.SIGNATURE,),
         SigningPurpose.ATTENDANCE: (Purpose.AUTHENTICATION,),
     }
-
-
-@pytest.mark.parametrize("certificate", Purpose)
-def test_a_linking_request_is_signed_with_both_certificates_and_names_them(
-    card: VirtualCard, trust: Trust, certificate: Purpose
-) -> None:
-    both = (card.contents.authentication_certificate, card.contents.signature_certificate)
-    named = named_certificates(read_certificate(der) for der in both)
-    link = login_bytes(purpose=SigningPurpose.LINK, certificates=named)
-    evidence = verify_signed_by_card(
-        signed(card, link, certificate), expecting=SigningPurpose.LINK, prepared=link, trust=trust, now=NOW
-    )
-    claims = evidence.container.claims()["certificates"]
-    assert isinstance(claims, dict)
-    assert claims[certificate] == b64url_encode(hashlib.sha256(evidence.certificate.der).digest())
 
 
 @pytest.mark.parametrize("late", [timedelta(minutes=5, seconds=1), timedelta(seconds=-61)])

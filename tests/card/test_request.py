@@ -75,7 +75,14 @@ def refusal(jws: str) -> RequestRefused:
     return refused.value
 
 
-@pytest.mark.parametrize("asked", [request(), mandate()], ids=["login", "mandate"])
+def linking(**more: Any) -> CardRequest:
+    made = prepared(SigningPurpose.LINK, text="このカードを登録します")
+    return request(
+        purpose=SigningPurpose.LINK, to_be_signed=made, text={"ja": "このカードを登録します"}, **more
+    )
+
+
+@pytest.mark.parametrize("asked", [request(), mandate(), linking()], ids=["login", "mandate", "linking"])
 def test_the_bridge_reads_what_the_provider_signed(asked: CardRequest) -> None:
     assert read_request(sign_request(asked, KEY), ENROLLED, NOW) == asked
 
@@ -101,7 +108,7 @@ def test_the_text_that_is_shown_is_the_text_that_is_signed() -> None:
             "bridge.request_invalid",
         ),
     ],
-    ids=["issuer", "key", "expiry", "address", "way out", "script", "no state", "linking"],
+    ids=["issuer", "key", "expiry", "address", "way out", "script", "no state", "bytes of a login"],
 )
 def test_rfc9101_6_a_request_that_is_not_in_order_is_refused(
     asked: CardRequest, signer: SoftwareSigner, code: str
@@ -134,6 +141,7 @@ def test_bytes_made_by_hand_are_read_like_prepared_ones() -> None:
         (HEADER, {}),
         (HEADER, "no JSON"),
         (HEADER, '{"iss":"a","iss":"b"}'),
+        (HEADER, PAYLOAD | {"certificates": {}}),
     ],
 )
 def test_rfc7515_5_1_the_bridge_is_no_signing_oracle_for_an_enrolled_issuer(

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from assurance import counter
-from assurance.counter import LinkedCard
 from assurance.evidence import CardAuthentication, EmailCode, Evidence
 from assurance.identifiers import IdentifierKind
+from assurance.linking import LinkedCard
 from assurance.person import PersonId
 from card.dates import ward_day
 from card.request import EnrolledIssuer, read_request

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from sqlmodel import col, update
 
 from assurance import identifiers, people
-from assurance.counter import LinkedCard
 from assurance.database import Database, Unit
 from assurance.engine import assess
 from assurance.evidence import Authentication, EmailCode, Passkey, Proof
 from assurance.identifiers import IdentifierKind
 from assurance.levels import IAL
+from assurance.linking import LinkedCard
 from assurance.login import Login, LoginId
 from assurance.people import NewProof
 from assurance.person import PersonId, new_id

@@ -24,10 +24,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import initialize, invariant, multiple, run_state_machine_as_test
 from sqlmodel import Session
 
-from assurance.counter import LinkedCard
 from assurance.database import connection_of
 from assurance.events import EventName
 from assurance.identifiers import IdentifierKind
+from assurance.linking import LinkedCard
 from assurance.sealed import Vault
 from assurance.wards import Ward
 from card.dates import end_of

@@ -13,7 +13,7 @@ import pytest
 from sqlmodel import col, delete, select, update
 
 from assurance import counter, roles
-from assurance.counter import LinkedCard
+from assurance.linking import LinkedCard
 from assurance.roles import Role
 from assurance.tables import IdentifierRow, ProofRow, RoleRow
 from card.faults import Fault

@@ -205,9 +205,9 @@ class Tour:
         self.page.get_by_role("link", name=text).first.click()
 
     def lay(self, card: str) -> None:
-        pattern = re.compile(card)
-        self.page.get_by_role("button", name=pattern).click()
-        self.page.get_by_role("button", name=re.compile(f"{card}（")).wait_for()
+        lies = "（(置いてあります|on the reader)）"
+        self.page.get_by_role("button", name=re.compile(f"^{card}({lies})?$")).click()
+        self.page.get_by_role("button", name=re.compile(f"^{card}{lies}$")).wait_for()
 
     def type_pin(self, card: str, pin: str = "1234") -> None:
         self.lay(card)

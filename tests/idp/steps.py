@@ -11,8 +11,10 @@ from assurance.person import PersonId
 from card.container import SigningPurpose, ToBeSigned
 from card.countersignature import countersign
 from card.jose import SoftwareSigner, unverified_claims
-from card.request import EnrolledIssuer, read_request
-from card.virtual.holder import sign_as_holder
+from card.linking import link_on, to_json
+from card.request import CardRequest, EnrolledIssuer, read_request
+from card.virtual.card import VirtualCard
+from card.virtual.holder import lay_down, sign_as_holder
 from idp import interactions
 from idp.card_requests import answer_uri
 from idp.keys import KeyPurpose
@@ -69,6 +71,16 @@ def identity(system: WardSystem, answer: Any) -> Any:
     return unverified_claims(redeem(system, returned(answer)["code"]).json()["id_token"])
 
 
+def at_bridge(services: Services, jws: str) -> CardRequest:
+    """What the bridge reads."""
+    pinned = EnrolledIssuer(
+        services.ward.issuer, answer_uri(services), services.keys.key_set(KeyPurpose.REQUEST)
+    )
+    asked = read_request(jws, {pinned.issuer: pinned}, services.clock.now())
+    assert isinstance(asked, CardRequest)
+    return asked
+
+
 def answer_to(
     resident: Resident, jws: str, made: ToBeSigned | None = None, key: SoftwareSigner | None = None
 ) -> dict[str, str]:
@@ -77,21 +89,39 @@ def answer_to(
     :param made: the bytes that the card signs in the place of those that were asked for.
     :param key: of a bridge that says that it is enrolled.
     """
-    services = resident.services
-    pinned = EnrolledIssuer(
-        services.ward.issuer, answer_uri(services), services.keys.key_set(KeyPurpose.REQUEST)
-    )
-    asked = read_request(jws, {pinned.issuer: pinned}, services.clock.now())
+    asked = at_bridge(resident.services, jws)
     signed, certificate = asked.to_be_signed, asked.certificate
     if made is not None:
         signed, (certificate,) = made, SigningPurpose(str(made.claims()["purpose"])).certificates
     container = sign_as_holder(resident.card, signed, certificate).to_json()
     form = {"state": asked.state, "container": container}
     if key is not None:
-        form["countersignature"] = countersign(asked, container, key, services.clock.now())
+        form["countersignature"] = countersign(asked, container, key, resident.services.clock.now())
     return form
 
 
 def bring(resident: Resident, form: dict[str, str]) -> Any:
     """The bridge's form, in the resident's browser; where it leads is not gone to yet."""
     return resident.http.post("/card/answer", data=form, headers={"origin": "null"})
+
+
+def asked_to_link(resident: Resident) -> str:
+    """The request to link a card that the account page sends to the bridge."""
+    page = resident.post("/account/card")
+    found = re.search(r'name="request" value="([^"]+)"', page.text)
+    assert found is not None, (page.status_code, page.headers.get("location"), page.text)
+    return found[1]
+
+
+def link_answer(resident: Resident, jws: str, card: VirtualCard) -> dict[str, str]:
+    """What the bridge posts after both secrets of a card."""
+    asked, contents = at_bridge(resident.services, jws), card.contents
+    secrets = bytearray(contents.pin.value), bytearray(contents.password.value)
+    pair = link_on(lay_down(card), asked.to_be_signed, *secrets)
+    return {"state": asked.state, "container": to_json(pair)}
+
+
+def link(resident: Resident, card: VirtualCard) -> Any:
+    """Link a card at home, from the account page to what the person reads in the end."""
+    form = link_answer(resident, asked_to_link(resident), card)
+    return resident.http.get(bring(resident, form).headers["location"])

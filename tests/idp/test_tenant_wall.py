@@ -14,8 +14,8 @@ from sqlmodel import SQLModel
 from starlette.testclient import TestClient
 
 from assurance import counter
-from assurance.counter import LinkedCard
 from assurance.database import Database
+from assurance.linking import LinkedCard
 from assurance.person import PersonId
 from assurance.wards import Ward, WardCode
 from card.virtual.card import VirtualCard

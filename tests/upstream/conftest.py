@@ -18,7 +18,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assurance.app_login import WAITS
 from assurance.events import EventName
 from assurance.levels import AAL, IAL, Level
 from assurance.wards import Ward
@@ -36,6 +35,7 @@ from tests.delegation.conftest import Resident, Town, town
 from tests.idp.conftest import app, mail, new_system, portal
 from tests.idp.conftest import services as without_upstreams
 from tests.idp.steps import begun
+from tests.shipped import THRESHOLDS
 
 __all__ = [
     "app", "authority", "cards", "linked", "mail", "new_system", "portal", "staff", "thresholds", "town",
@@ -240,7 +240,7 @@ def link(who: Resident, phone: str, answer: str = "yes") -> Any:
 def linked_and_counting(town: Town, clock: FixedClock) -> None:
     """Hanako added her app more than three days ago."""
     assert link(town.hanako, "hanako").headers["location"] == "/account"
-    clock.advance(WAITS)
+    clock.advance(THRESHOLDS.linked_at_home_waits)
 
 
 # What is known of it.

@@ -9,7 +9,6 @@ from sqlmodel import select
 from starlette.testclient import TestClient
 
 from assurance import people
-from assurance.app_login import WAITS
 from assurance.events import EventName
 from assurance.evidence import EmailCode, Passkey
 from assurance.identifiers import IdentifierKind, bind
@@ -18,6 +17,7 @@ from assurance.person import PersonId, Profile
 from assurance.tables import IdentifierRow, ProofRow
 from tests.conftest import FixedClock
 from tests.delegation.conftest import Resident, Town
+from tests.shipped import THRESHOLDS
 from tests.upstream.conftest import (
     IN_FULL,
     National,
@@ -65,7 +65,7 @@ def test_a_resident_adds_her_app_and_every_address_of_hers_is_told(town: Town, c
     assert "スマートフォンのアプリでログインできます。" in page
     assert 'action="/account/app/remove"' in page
     (row,) = added(town)
-    assert (row.person, row.counts_from) == (who.person, clock.now() + WAITS)
+    assert (row.person, row.counts_from) == (who.person, clock.now() + THRESHOLDS.linked_at_home_waits)
     told = [(mail.to, mail.subject) for mail in town.mail.sent[-2:]]
     assert [to for to, _ in told] == ["one@example.jp", "two@example.jp"]
     assert all("デジタル認証アプリが登録されました" in subject for _, subject in told)
@@ -222,20 +222,20 @@ def test_attributes_that_cannot_be_read_add_nothing(
 
 def test_removing_it_is_told_and_the_next_one_waits_anew(town: Town, clock: FixedClock) -> None:
     link(town.hanako, "hanako")
-    clock.advance(WAITS)
+    clock.advance(THRESHOLDS.linked_at_home_waits)
     town.hanako.log_in()
     assert town.hanako.post("/account/app/remove").status_code == 303
     assert "登録が削除されました" in town.mail.sent[-1].subject
     assert added(town) == []
     assert town.hanako.post("/account/app/remove").status_code == 400
     link(town.hanako, "hanako")
-    assert added(town)[0].counts_from == clock.now() + WAITS
+    assert added(town)[0].counts_from == clock.now() + THRESHOLDS.linked_at_home_waits
 
 
 def test_the_last_strong_way_in_stays(town: Town, clock: FixedClock) -> None:
     who = person(town, HANAKO)
     link(who, "hanako")
-    clock.advance(WAITS)
+    clock.advance(THRESHOLDS.linked_at_home_waits)
     log_in(who, "hanako")
     assert level_of(who) == IN_FULL
     who.log_in(Passkey(clock.now(), user_verified=True, synced=True))

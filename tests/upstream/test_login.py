@@ -9,7 +9,6 @@ import pytest
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from assurance.app_login import WAITS
 from assurance.events import EventName
 from assurance.levels import AAL, IAL, Level, Requirement
 from assurance.tables import Person
@@ -25,6 +24,7 @@ from tests.conftest import NOW, FixedClock
 from tests.delegation.conftest import Resident, Town
 from tests.idp.conftest import WardSystem, authorize
 from tests.idp.steps import answer_to, asked_of_card, begun, bring, follow, identity
+from tests.shipped import THRESHOLDS
 from tests.upstream.conftest import (
     IN_FULL,
     WAITING,
@@ -69,7 +69,7 @@ def test_until_three_days_have_passed_it_counts_for_less(town: Town, clock: Fixe
     assert link(town.hanako, "hanako").status_code == 303
     assert log_in(town.hanako, "hanako").headers["location"] == "/account"
     assert level_of(town.hanako) == WAITING
-    clock.advance(WAITS - timedelta(seconds=1))
+    clock.advance(THRESHOLDS.linked_at_home_waits - timedelta(seconds=1))
     log_in(town.hanako, "hanako")
     assert level_of(town.hanako) == WAITING
     clock.advance(timedelta(seconds=1))

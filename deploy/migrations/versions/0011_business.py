@@ -1,6 +1,6 @@
 """What GビズID said of a person's business.
 
-Revision 0011, after 0012.
+Revision 0011, after 0010.
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from assurance.database import UtcDateTime
 
 revision = "0011"
-down_revision = "0012"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

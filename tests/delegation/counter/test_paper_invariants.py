@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from assurance.counter import LinkedCard
+from assurance.linking import LinkedCard
 from assurance.procedures import Action
 from assurance.roles import Role
 from assurance.sealed import Vault

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from assurance.counter import LinkedCard
+from assurance.linking import LinkedCard
 from assurance.person import PersonId
 from card.dates import ward_day
 from card.virtual.card import VirtualCard

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from assurance import counter
-from assurance.counter import LinkedCard
+from assurance.linking import LinkedCard
 from assurance.person import PersonId
 from card.jose import SoftwareSigner
 from card.virtual.card import VirtualCard

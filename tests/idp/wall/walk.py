@@ -170,6 +170,9 @@ WALK: Final[Mapping[str, tuple[Entry, ...]]] = {
     "GET /account/passkeys/new": (entry("hanako"),),
     "POST /account/passkeys/new": (entry("hanako", own=_new_passkey, challenge="to register"),),
     "POST /account/passkeys/remove": (entry("hanako", id="passkey"),),
+    "GET /account/card": (entry("hanako"),),
+    "POST /account/card": (entry("hanako"),),
+    "POST /account/card/withdraw": (entry("hanako"),),
     "POST /logout": (entry("hanako", alike="login"),),
     # Grants.
     "GET /grants": (entry("hanako"),),
