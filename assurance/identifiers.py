@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -113,12 +114,34 @@ def bind(
         raise Fault("counter.taken") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """An identifier that did not end.
+
+    :param mac: what it is found by; evidence names it as its credential.
+    :param counts_from: before this it counts for less.
+    """
+
+    person: PersonId
+    mac: str
+    counts_from: datetime | None
+
+
+_IDENTIFIERS: Final = table_of(IdentifierRow)
+_FIND: Final = sa.select(_IDENTIFIERS.c.person, _IDENTIFIERS.c.mac, _IDENTIFIERS.c.counts_from).where(
+    among(_IDENTIFIERS.c.mac, "macs"),
+    _IDENTIFIERS.c.kind == sa.bindparam("of_kind"),
+    _IDENTIFIERS.c.ended_at.is_(None),
+)
+
+
 def find(
     session: Session, vault: Vault, ward: WardCode, kind: IdentifierKind, raw: str | bytes
-) -> IdentifierRow | None:
-    """The row of an identifier that did not end, under any live key."""
-    row = ever(session, vault, ward, kind, raw)
-    return row if row is not None and row.ended_at is None else None
+) -> Identifier | None:
+    """An identifier that did not end, under any live key."""
+    named = {"ward": ward, "of_kind": kind, "macs": macs_of(vault, ward, kind, raw)}
+    row = connection_of(session).execute(_FIND, named).first()
+    return None if row is None else Identifier(PersonId(row.person), row.mac, row.counts_from)
 
 
 def ever(
@@ -139,10 +162,9 @@ def find_person(
 ) -> PersonId | None:
     """Whose identifier this is."""
     row = find(session, vault, ward, kind, raw)
-    return None if row is None else PersonId(row.person)
+    return None if row is None else row.person
 
 
-_IDENTIFIERS: Final = table_of(IdentifierRow)
 _ADDRESSES_OF: Final = (
     sa.select(_IDENTIFIERS)
     .where(

@@ -12,7 +12,6 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
-from asn1crypto import parser
 from asn1crypto.core import UTF8String
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -34,8 +33,6 @@ ATTRIBUTE: Final = "1.2.392.200149.8.5.5."
 _BIRTH_DATE: Final = re.compile(r"([0-5]?)([0-9]{4})([0-9]{2})([0-9]{2})\Z")
 _LARGEST: Final = 8192
 """Octets; a card's own has some two thousand."""
-_BEFORE_KEY: Final = 6
-"""The fields of a v3 certificate before its key (RFC 5280 §4.1)."""
 _LONGEST_SERIAL: Final = 2**159
 """Twenty octets, the first bit being the sign (RFC 5280 §4.1.2.2)."""
 _ATTRIBUTES: Final = frozenset("123456")
@@ -268,11 +265,9 @@ def _is_written_plainly(certificate: x509.Certificate, key: CardPublicKey) -> bo
     The library also reads one that is for PSS alone, points that are compressed, and curves that are spelt
     out instead of named (RFC 3279 §2.3.1, RFC 4055 §1.2, RFC 5480 §2.1.1, CVE-2020-0601).
     """
-    fields = parser.parse(certificate.tbs_certificate_bytes)[4]
-    for _ in range(_BEFORE_KEY):
-        fields = fields[parser.peek(fields) :]
-    written = fields[: parser.peek(fields)]
-    return bool(written == key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    return (
+        key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) in certificate.tbs_certificate_bytes
+    )
 
 
 def signing_key(certificate: x509.Certificate) -> tuple[CardPublicKey, str]:

@@ -2,9 +2,8 @@
 
 from assurance import identifiers
 from assurance.database import Unit
-from assurance.identifiers import IdentifierKind
+from assurance.identifiers import Identifier, IdentifierKind
 from assurance.person import PersonId
-from assurance.tables import IdentifierRow
 from card.container import CardEvidence, SigningPurpose
 from card.faults import Fault
 from card.revocation import RevocationState
@@ -13,7 +12,7 @@ from delegation.parts import Parts
 
 def check_signer(
     unit: Unit, parts: Parts, person: PersonId, signed: CardEvidence, purpose: SigningPurpose
-) -> IdentifierRow:
+) -> Identifier:
     """A signature acts for a person only by a live identifier of exactly that person.
 
     An approval acts at once, so a card that does not count in full yet signs none; what it signs of a mandate

@@ -9,10 +9,10 @@ from sqlmodel import Session
 from assurance import people
 from assurance.database import Unit
 from assurance.events import Event, EventName
+from assurance.identifiers import Identifier
 from assurance.login import Login
 from assurance.mail import Mail
 from assurance.person import PersonId, Profile
-from assurance.tables import IdentifierRow
 from assurance.wards import WardCode, ward_name
 from card.container import CardEvidence, SigningPurpose
 from card.dates import ward_day
@@ -142,7 +142,7 @@ def _record(parts: Parts, signed: CardEvidence) -> str:
 
 
 def _kept(
-    parts: Parts, row: GrantRow, signed: CardEvidence, signer: IdentifierRow, opening: str, record: str
+    parts: Parts, row: GrantRow, signed: CardEvidence, signer: Identifier, opening: str, record: str
 ) -> MandateRow:
     """A mandate as it is kept: sealed with a key of its own, which ends with its retention."""
     ward, place = WardCode(row.ward), f"mandate/{row.id}"

@@ -130,7 +130,7 @@ class _Logins:
         asked = read_request(jws, {self._bridge.issuer: self._bridge}, services.clock.now())
         container = sign_as_holder(self._card, asked.to_be_signed, asked.certificate).to_json()
         with services.database.writing(ward) as unit:
-            _, brought = card_requests.receive(unit, services, asked.state, container)
+            _, brought = card_requests.receive(unit, services, asked.state, container, "")
         sent = f"{begun.name}={begun.value}; {brought.name}={brought.value}"
         return Answered(i, Request({"type": "http", "headers": [(b"cookie", sent.encode("ascii"))]}))
 
