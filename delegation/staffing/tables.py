@@ -25,6 +25,7 @@ class Looked(StrEnum):
     FOUND = "found"
     PERSON = "person"
     GRANT = "grant"
+    REVIEW = "review"
 
 
 class ChangeRow(SQLModel, table=True):
