@@ -78,10 +78,10 @@ def review(side: Side) -> Value:
     """A grant whose mandate waits for staff."""
 
     def make() -> str:
-        grant, services = side.town.active(), side.services
+        grant, services = side.grant("active"), side.services
         now = services.clock.now()
         with services.database.writing(services.ward.code) as unit:
-            unit.session.add(
+            unit.session.merge(
                 RevokedMandateRow(
                     ward=unit.ward, grant=grant, reason="unspecified", seen_at=now, hold_at=now + REVIEW_TAKES
                 )
