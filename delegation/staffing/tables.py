@@ -15,6 +15,7 @@ class ChangeKind(StrEnum):
     """What takes two."""
 
     LIFT_HOLD = "lift_hold"
+    LIFT_GRANT_HOLD = "lift_grant_hold"
     GIVE_ROLE = "give_role"
     END_ROLE = "end_role"
 
