@@ -1,6 +1,6 @@
 """Mandates whose certificate was revoked, and what staff decide about them.
 
-Revision 0013, after 0008.
+Revision 0013, after 0012.
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from assurance.database import UtcDateTime
 
 revision = "0013"
-down_revision = "0008"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
