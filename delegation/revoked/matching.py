@@ -9,6 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
@@ -103,8 +104,9 @@ def match(parts: Parts, lists: Sequence[RevocationList], stopping: threading.Eve
     :param lists: current ones, the newest last: its reason counts.
     :param stopping: when it is set, the job ends before its end; the next one finds the rest.
     """
-    found, listed = _named(parts, lists, stopping or threading.Event())
-    taken = [_take_up(parts, reasons) for reasons in found.values()]
+    stopping = stopping or threading.Event()
+    found, listed = _named(parts, lists, stopping)
+    taken = [_take_up(parts, reasons) for reasons in found.values() if not stopping.is_set()]
     return Matched(
         listed,
         sum(done.new for done in taken),
@@ -196,6 +198,13 @@ def _mails(unit: Unit, parts: Parts, told: Mapping[NoticeKind, Sequence[GrantRow
     ]
 
 
+def _hold_at(known: RevokedMandateRow | None, now: datetime) -> datetime:
+    """When a grant is held that nobody decides about; another reason does not put off that day."""
+    if known is None or known.settled_at is not None or known.hold_at is None:
+        return now + REVIEW_TAKES
+    return known.hold_at
+
+
 def _take_up(parts: Parts, reasons: Mapping[str, str]) -> Matched:
     """Take up what is new of one principal's grants."""
     now, new, reviews, holds = parts.clock.now(), 0, 0, 0
@@ -214,7 +223,7 @@ def _take_up(parts: Parts, reasons: Mapping[str, str]) -> Matched:
                     grant=row.id,
                     reason=reason,
                     seen_at=now,
-                    hold_at=now + REVIEW_TAKES if waits else None,
+                    hold_at=_hold_at(known, now) if waits else None,
                     settled_at=None if waits else now,
                 )
             )
@@ -222,7 +231,7 @@ def _take_up(parts: Parts, reasons: Mapping[str, str]) -> Matched:
             unit.record(Event(EventName.MANDATE_REVOKED, unit.ward, now, concerning))
             placed = consequence is Consequence.HOLD and holding.place(unit, parts, row)
             new, reviews, holds = new + 1, reviews + waits, holds + placed
-            if placed or waits or consequence is Consequence.NOTICE:
+            if placed or waits or (consequence is Consequence.NOTICE and not held):
                 told[_TOLD[consequence]].append(row)
         mails = _mails(unit, parts, told)
     hand_over(parts.mailer, mails)

@@ -315,6 +315,35 @@ def test_a_worse_reason_than_before_is_taken_up(rechecked: Rechecked, before: Re
     assert row.settled_at is not None
 
 
+def test_another_reason_for_staff_does_not_put_off_the_day(rechecked: Rechecked, clock: FixedClock) -> None:
+    rechecked.town.active()
+    rechecked.revoke(rechecked.town.hanako, ReasonFlags.affiliation_changed)
+    (first,) = rechecked.rows()
+    clock.advance(timedelta(days=13))
+    assert rechecked.revoke(rechecked.town.hanako, None).reviews == 1
+    (second,) = rechecked.rows()
+    assert (second.reason, second.hold_at) == ("unspecified", first.hold_at)
+
+
+def test_a_list_that_explains_itself_later_ends_the_review(rechecked: Rechecked, clock: FixedClock) -> None:
+    rechecked.town.active()
+    rechecked.revoke(rechecked.town.hanako, None)
+    rechecked.mails()
+    rechecked.revoke(rechecked.town.hanako, ReasonFlags.superseded)
+    assert rechecked.mails() == [(HANAKO, RENEWED)]
+    clock.advance(timedelta(days=15))
+    assert hold_overdue(rechecked.parts) == 0
+
+
+def test_what_is_held_is_not_said_to_go_on(rechecked: Rechecked) -> None:
+    rechecked.town.active()
+    rechecked.revoke(rechecked.town.hanako, ReasonFlags.certificate_hold)
+    rechecked.mails()
+    assert rechecked.revoke(rechecked.town.hanako, ReasonFlags.superseded).new == 1
+    assert rechecked.mails() == []
+    assert [hold.lifted_at for hold in rechecked.holds()] == [None]
+
+
 def test_what_is_held_already_needs_no_review(rechecked: Rechecked) -> None:
     rechecked.town.active()
     rechecked.revoke(rechecked.town.hanako, ReasonFlags.certificate_hold)
