@@ -87,7 +87,7 @@ class HoldCause(StrEnum):
     CARD_LOST = "card_lost"
 
 
-STAFFS: Final = frozenset({HoldCause.ADMIN, HoldCause.STAFF_REVIEW, HoldCause.CARD_LOST})
+LIFTED_BY_TWO: Final = frozenset({HoldCause.ADMIN, HoldCause.STAFF_REVIEW, HoldCause.CARD_LOST})
 """Causes that two staff lift; what a party paused is theirs to resume."""
 
 

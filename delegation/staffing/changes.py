@@ -15,7 +15,7 @@ from assurance.roles import Role
 from assurance.wards import WardCode
 from card.dates import add_months, ward_day
 from card.faults import Fault
-from delegation.grant import STAFFS, HoldKind
+from delegation.grant import LIFTED_BY_TWO, HoldKind
 from delegation.parts import Parts
 from delegation.staffing import change_text, staff
 from delegation.staffing.tables import ChangeKind, ChangeRow
@@ -61,7 +61,7 @@ def propose_lifting(unit: Unit, parts: Parts, login: Login | None, hold: str) ->
     """
     login = staff.required_as(unit.session, parts, login, staff.ADMIN)
     row = unit.session.get(HoldRow, (unit.ward, hold)) if "\x00" not in hold else None
-    if row is None or row.lifted_at is not None or row.cause not in STAFFS:
+    if row is None or row.lifted_at is not None or row.cause not in LIFTED_BY_TWO:
         raise Fault("change.stale")
     content = {"hold": row.id, "cause": row.cause, "placed": ward_day(row.placed_at).isoformat()}
     match HoldKind(row.kind):

@@ -18,7 +18,7 @@ from assurance.roles import Role
 from card.faults import Fault
 from delegation import registry, usability
 from delegation.assured import PROVEN
-from delegation.grant import STAFFS, CurrentState, GrantState, HoldKind
+from delegation.grant import LIFTED_BY_TWO, CurrentState, GrantState, HoldKind
 from delegation.offices.tables import DesignationRow
 from delegation.parts import Parts
 from delegation.staffing import staff, staff_holds
@@ -169,7 +169,7 @@ def _holds(session: Session, parts: Parts, row: GrantRow, delegates: Collection[
     ]
     found = [
         TrailHold(
-            hold.id if on == "grant" and hold.cause in STAFFS and hold.lifted_at is None else None,
+            hold.id if on == "grant" and hold.cause in LIFTED_BY_TWO and hold.lifted_at is None else None,
             on,
             hold.cause,
             _part(row, delegates, hold.placed_by),
