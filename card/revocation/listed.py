@@ -7,6 +7,8 @@ from typing import Final
 
 from cryptography import x509
 
+from card.certificates import identity_of
+
 _LONGEST_SERIAL: Final = 2**160
 
 
@@ -18,11 +20,20 @@ def reason_of(revoked: x509.RevokedCertificate) -> str:
         return "unspecified"
 
 
+def _key_identifier(root: x509.Certificate) -> bytes:
+    """What the certificates of a root name its key by (RFC 5280 §4.2.1.1, §4.2.1.2)."""
+    try:
+        return root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound:
+        return x509.SubjectKeyIdentifier.from_public_key(root.public_key()).digest
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A certificate that a list names.
 
-    :param identity: issuer and serial, as `JpkiCertificate.identity`.
+    :param identity: as `JpkiCertificate.identity` of one that names its issuer's key (RFC 5280 §4.2.1.1 asks
+        every authority for that); one that does not is not found.
     """
 
     identity: bytes
@@ -49,8 +60,8 @@ class RevocationList:
 
     def __iter__(self) -> Iterator[Listed]:
         """What it names, without a copy of the whole; serials that no certificate has are passed over."""
-        issuer = self.root.subject.public_bytes()
+        issuer, key = self.root.subject.public_bytes(), _key_identifier(self.root)
         for revoked in self.crl:
             serial = revoked.serial_number
             if 0 < serial < _LONGEST_SERIAL:
-                yield Listed(issuer + serial.to_bytes(20, "big"), revoked)
+                yield Listed(identity_of(issuer, key, serial), revoked)

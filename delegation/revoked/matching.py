@@ -172,7 +172,7 @@ def _named(
 
 
 def _is_of_root(parts: Parts, grant: str, wrapped: bytes, container: bytes, found: RevocationList) -> bool:
-    """Whether the list's root issued the certificate that signed; all generations of roots share one name."""
+    """Whether the list's root issued the certificate that signed: names of issuers and keys prove nothing."""
     try:
         cipher = parts.vault.open_data_key(parts.ward.code, f"mandate/{grant}", wrapped)
         kept = cipher.open(container, table="mandate", column="container", row=grant)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from assurance.database import table_of
 from assurance.identifiers import IdentifierKind, mac_of
-from card.certificates import Purpose, read_certificate
+from card.certificates import Purpose, identity_of, read_certificate
 from card.jose import Flattened
 from card.test_authority import TestAuthority, new_card_key
 from card.trust import Trust
@@ -50,7 +50,7 @@ def _mandates(services: Services, authority: TestAuthority) -> list[int]:
     grants = [seeding.grant_between(f"d{number}", f"p{number}", now) for number in range(MANDATES)]
     cipher, _ = services.vault.new_data_key(ward, "mandate/none")
     for number, grant in enumerate(grants):
-        identity, container, wrapped = issuer + number.to_bytes(20, "big"), b"", b""
+        identity, container, wrapped = identity_of(issuer, b"k" * 20, number), b"", b""
         if number < NAMED:
             leaf = root.leaf(HANAKO, key.public_key(), now).sign(root.key, SHA256())
             read = read_certificate(leaf.public_bytes(Encoding.DER))
