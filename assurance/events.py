@@ -50,6 +50,8 @@ class EventName(StrEnum):
     INVITATION_REFUSED = "grant:invitation:refused"
     MANDATE_SIGNED = "grant:mandate:signed"
     MANDATE_REFUSED = "grant:mandate:refused"
+    MANDATE_REVOKED = "revocation:mandate:named"
+    MANDATE_HELD = "revocation:hold:placed"
     # Care offices.
     OFFICE_REGISTERED = "office:office:registered"
     OFFICE_ENDED = "office:office:ended"
@@ -107,6 +109,7 @@ class EventName(StrEnum):
     ROLE_ENDED = "staff:role:ended"
     CHANGE_APPROVED = "staff:change:approved"
     CHANGE_REFUSED = "staff:change:refused"
+    REVIEW_SETTLED = "staff:review:settled"
     # The log itself.
     WRITER_OPENED = "audit:writer:opened"
     WRITER_CLOSED = "audit:writer:closed"

@@ -87,6 +87,14 @@ class SignedAttributes:
         return set(self.name_substitutes) <= {"0"} and len(self.name_substitutes) == len(self.name)
 
 
+def identity_of(issuer_der: bytes, issuer_key: bytes, serial: int) -> bytes:
+    """What tells a certificate from every other.
+
+    :param issuer_key: key identifier that it names (RFC 5280 §4.2.1.1); empty where it names none.
+    """
+    return issuer_der + len(issuer_key).to_bytes(2, "big") + issuer_key + serial.to_bytes(20, "big")
+
+
 @dataclass(frozen=True)
 class JpkiCertificate:
     """A certificate as read; nothing about it is trusted before `card.trust.check_path`."""
@@ -133,8 +141,7 @@ class JpkiCertificate:
         A serial is unique for one issuer (RFC 5280 §4.1.2.2), and all generations of a root share one name:
         without the key (§4.2.1.1), a serial that a later one used again would be the earlier holder's card.
         """
-        key = self._issuer_key
-        return self.issuer_der + len(key).to_bytes(2, "big") + key + self.serial.to_bytes(20, "big")
+        return identity_of(self.issuer_der, self._issuer_key, self.serial)
 
     @property
     def _issuer_key(self) -> bytes:

@@ -48,6 +48,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "mandate.signer": FaultKind(403, "design: a signature acts for the certificate's own person"),
     "mandate.text": FaultKind(400, "design: text and structure are one"),
     "mandate.not_logged": FaultKind(503, "RFC 9162 §2.1.3"),
+    "review.settled": FaultKind(400, "design: one decision a review"),
     "office.unknown": FaultKind(404, "design: nothing tells who works where"),
     "office.name": FaultKind(400, "design: an office has the name it is registered by"),
     "office.number": FaultKind(400, "介護給付費請求書 記載要領: the check digit of a 事業所番号"),

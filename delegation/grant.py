@@ -87,6 +87,10 @@ class HoldCause(StrEnum):
     CARD_LOST = "card_lost"
 
 
+LIFTED_BY_TWO: Final = frozenset({HoldCause.ADMIN, HoldCause.STAFF_REVIEW, HoldCause.CARD_LOST})
+"""Causes that two staff lift; what a party paused is theirs to resume."""
+
+
 TRANSITIONS: Final[Mapping[GrantState, frozenset[GrantState]]] = {
     GrantState.PROPOSED: frozenset({GrantState.ACCEPTED, GrantState.ENDED}),
     GrantState.ACCEPTED: frozenset({GrantState.ACTIVE, GrantState.ENDED}),

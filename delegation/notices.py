@@ -48,6 +48,9 @@ class NoticeKind(StrEnum):
     RESUMED_HELD = "resumed_held"
     MEMBER = "member"
     HAND_OVER = "hand_over"
+    CERTIFICATE_RENEWED = "certificate_renewed"
+    CERTIFICATE_REVIEWED = "certificate_reviewed"
+    CERTIFICATE_STOPPED = "certificate_stopped"
 
 
 class News(NamedTuple):

@@ -103,8 +103,10 @@ class TransitionRow(SQLModel, table=True):
 class MandateRow(SQLModel, table=True):
     """The evidence of a grant: what the principal's card signed, sealed with a data key of its own.
 
-    Nothing reads `opening` yet, and it could not be filled in later: it proves in a dispute who the delegate
-    was that the text commits to, and the grant forgets it.
+    Two of its columns could not be filled in later. `certificate` is what every new revocation list is
+    matched with (`delegation.revoked.matching`), which must not mean opening every mandate. `opening`, which
+    nothing reads yet, proves in a dispute who the delegate was that the text commits to; the grant forgets
+    it.
 
     :param opening: of the commitment; it stands in no page, receipt or file.
     :param record: the verification record, a JWS by the archive key.

@@ -23,12 +23,10 @@ from card.revocation import CrlFiles, InTurn, NoRevocation, RevocationSource
 from card.revocation.responder import OcspResponder
 from card.trust import Trust
 from delegation.audit.recorder import AuditRecorder
-from delegation.audit.sequencer import Sequencer
 from delegation.rules import Rules, load_rules
 from idp.keys import KeyPurpose, KeyRing, load_keys
 from idp.schema import is_current
 from idp.settings import Settings
-from idp.sweeper import Sweeper
 from idp.token.lookups import Lookups
 from idp.token.presented import AccessTokens
 from idp.upstream.configured import AppEntry, GbizidEntry, WardEntry, read_upstreams
@@ -139,17 +137,6 @@ def wards_of(settings: Settings) -> list[Ward]:
     return [Ward(parse_ward(code), issuer) for code, issuer in settings.wards.items()]
 
 
-def background_of(wards: Sequence[Services]) -> tuple[Sweeper, Sequencer]:
-    """What works beside the requests: deleting what expired, and numbering the leaves of the logs.
-
-    The sequencer stops last: it closes the writers of whatever recorded something before.
-    """
-    database, clock = wards[0].database, wards[0].clock
-    logs = [(services.ward, services.keys.log) for services in wards]
-    codes = [services.ward.code for services in wards]
-    return Sweeper(database, codes, clock), Sequencer(database, logs, clock)
-
-
 def compose(
     settings: Settings, *, sandbox: bool = False, other_logins: Sequence[OtherLogin] = ()
 ) -> Sequence[Services]:
@@ -165,7 +152,7 @@ def compose(
         raise ValueError("an issuer without https; only `dairi sandbox` may do that")
     database, vault = open_database(settings)
     try:
-        return _compose(settings, wards, database, vault, sandbox=sandbox, other_logins=other_logins)
+        return compose_on(settings, wards, database, vault, sandbox=sandbox, other_logins=other_logins)
     except BaseException:
         database.close()
         raise
@@ -175,15 +162,19 @@ def _provider(entry: AppEntry | GbizidEntry | None) -> UpstreamProvider | None:
     return None if entry is None else entry.provider()
 
 
-def _compose(
+def compose_on(
     settings: Settings,
     wards: Sequence[Ward],
     database: Database,
     vault: Vault,
     *,
     sandbox: bool,
-    other_logins: Sequence[OtherLogin],
+    other_logins: Sequence[OtherLogin] = (),
 ) -> Sequence[Services]:
+    """The same over a database that is open already, and stays so.
+
+    :raises ValueError: when it is of another kind or another version.
+    """
     if not is_current(database):
         raise ValueError("the database is of another version; run `dairi migrate`")
     database.mark("sandbox" if sandbox else "production")

@@ -6,12 +6,26 @@ from typing import Final
 
 import uvicorn
 
-from idp.app import create_app
-from idp.services import Services, background_of
+from delegation.audit.sequencer import Sequencer
+from idp.app import Background, create_app
+from idp.rechecker import Rechecker
+from idp.services import Services
 from idp.settings import Settings
+from idp.sweeper import Sweeper
 
 _TO_FINISH_S: Final = 20
 _YOUNG_OBJECTS: Final = 20_000
+
+
+def background_of(wards: Sequence[Services]) -> Sequence[Background]:
+    """What works beside the requests: deleting what expired, checking mandates again, numbering the leaves.
+
+    The sequencer stops last: it closes the writers of whatever recorded something before.
+    """
+    database, clock = wards[0].database, wards[0].clock
+    logs = [(services.ward, services.keys.log) for services in wards]
+    codes = [services.ward.code for services in wards]
+    return Sweeper(database, codes, clock), Rechecker(wards), Sequencer(database, logs, clock)
 
 
 def _collect_little() -> None:

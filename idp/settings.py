@@ -72,7 +72,8 @@ class Settings(BaseSettings):
     )
     crl_folder: Path | None = Field(
         default=None,
-        description="Revocation lists, while no responder answers; with neither a card counts 2/2 at most.",
+        description="Revocation lists, for mandates daily and for all else while no responder answers; with "
+        "neither a card counts 2/2 at most.",
     )
     bridge_url: str = Field(default="http://127.0.0.1:8403", description="Where browsers find their bridge.")
     procedures_file: Path | None = Field(

@@ -6,6 +6,7 @@ who only judges paths needs no HTTP.
 """
 
 from card.revocation.crl import CrlFiles
+from card.revocation.listed import Listed, RevocationList
 from card.revocation.source import (
     InTurn,
     NoRevocation,
@@ -18,7 +19,9 @@ from card.revocation.source import (
 __all__ = [
     "CrlFiles",
     "InTurn",
+    "Listed",
     "NoRevocation",
+    "RevocationList",
     "RevocationSource",
     "RevocationState",
     "RevocationStatus",

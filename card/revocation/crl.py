@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.hashes import SHA256
 
+from card.revocation.listed import RevocationList, reason_of
 from card.revocation.source import RevocationState, RevocationStatus, StatusUnavailable
 
 _LOOK_AGAIN_S: Final = 1.0
@@ -66,6 +69,19 @@ class CrlFiles:
             newest.since,
             newest.until,
         )
+
+    def lists(self, roots: Sequence[x509.Certificate], now: datetime) -> Sequence[RevocationList]:
+        """The current lists that these roots signed, the newest last; of one scope the newest alone.
+
+        :raises StatusUnavailable: when the folder cannot be read.
+        """
+        newest: dict[tuple[x509.Certificate, frozenset[x509.GeneralName | None]], RevocationList] = {}
+        of_scopes = self._look().lists.values()
+        for read in sorted({read for lists in of_scopes for read in lists}, key=lambda read: read.since):
+            if read.since <= now < read.until:
+                for root in filter(read.is_signed_by, roots):
+                    newest[root, read.names] = read.signed_by(root)
+        return sorted(newest.values(), key=lambda found: found.since)
 
     def _covering(self, certificate: x509.Certificate) -> "Iterator[_List]":
         """The lists that would name this certificate if it were revoked (RFC 5280 §6.3.3 b 2)."""
@@ -164,13 +180,21 @@ class _List:
             self._signed_by[issuer] = found
         return found
 
+    def signed_by(self, root: x509.Certificate) -> RevocationList:
+        """The list as one of a root, of whose signature the caller is sure."""
+        return RevocationList(root, self._mark, self.since, self._crl)
+
+    @cached_property
+    def _mark(self) -> bytes:
+        return self._crl.fingerprint(SHA256())
+
     def reason(self, serial: int) -> str | None:
         """Why a certificate is revoked, or None for one that is not; only one that is costs a walk, once."""
         if serial not in self._serials:
             return None
         if serial not in self._reasons:
             named = (revoked for revoked in self._crl if revoked.serial_number == serial)  # also a negative
-            self._reasons[serial] = _reason(next(named))
+            self._reasons[serial] = reason_of(next(named))
         return self._reasons[serial]
 
 
@@ -217,10 +241,3 @@ def _distribution_points(certificate: x509.Certificate) -> Iterator[x509.General
     for point in points:
         if point.reasons is None and point.crl_issuer is None:
             yield from point.full_name or ()
-
-
-def _reason(revoked: x509.RevokedCertificate) -> str:
-    try:
-        return revoked.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
-        return "unspecified"

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,6 +10,7 @@ import httpx2
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from card.revocation.listed import RevocationList
 from card.revocation.ocsp import ask_about, judge
 from card.revocation.source import RevocationStatus, StatusUnavailable
 
@@ -49,6 +51,11 @@ class OcspResponder:
         asked = ask_about(certificate, issuer, secrets.token_bytes(_NONCE_BYTES))
         answer = self._post(asked.public_bytes(Encoding.DER))
         return judge(answer, asked, issuer, now, without_nonce=self._without_nonce)
+
+    def lists(self, roots: Sequence[x509.Certificate], now: datetime) -> Sequence[RevocationList]:
+        """None: a responder only answers."""
+        del roots, now
+        return ()
 
     def _post(self, question: bytes) -> bytes:
         began = time.monotonic()

@@ -9,6 +9,7 @@ from typing import Protocol
 from cryptography import x509
 
 from card.faults import CardRejected
+from card.revocation.listed import RevocationList
 
 
 class RevocationState(StrEnum):
@@ -53,6 +54,13 @@ class RevocationSource(Protocol):
         :raises StatusUnavailable: when nothing current is known.
         """
 
+    def lists(self, roots: Sequence[x509.Certificate], now: datetime) -> Sequence[RevocationList]:
+        """What names revoked certificates before anybody asks: the current lists that these roots signed.
+
+        :returns: the newest last; none from a source that only answers about one certificate.
+        :raises StatusUnavailable: when the lists cannot be read.
+        """
+
 
 class NoRevocation:
     """No source: a login counts 2/2 at most, and no mandate becomes active."""
@@ -63,6 +71,11 @@ class NoRevocation:
         """Never checked."""
         del certificate, issuer, now
         return RevocationStatus(RevocationState.UNCHECKED, "none")
+
+    def lists(self, roots: Sequence[x509.Certificate], now: datetime) -> Sequence[RevocationList]:
+        """None."""
+        del roots, now
+        return ()
 
 
 class InTurn:
@@ -87,3 +100,10 @@ class InTurn:
             except StatusUnavailable:
                 continue
         raise StatusUnavailable
+
+    def lists(self, roots: Sequence[x509.Certificate], now: datetime) -> Sequence[RevocationList]:
+        """Those of every source.
+
+        :raises StatusUnavailable: when one that has lists cannot read them.
+        """
+        return [found for source in self._sources for found in source.lists(roots, now)]

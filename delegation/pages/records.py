@@ -35,14 +35,17 @@ SAID: Final = frozenset(
         EventName.GRANT_ASK_DECLINED, EventName.DESIGNATED, EventName.DESIGNATION_CONFIRMED,
         EventName.DESIGNATION_REFUSED,
         EventName.STAFF_LOOKED, EventName.STAFF_HELD, EventName.STAFF_LIFTED, EventName.ROLE_GIVEN,
-        EventName.ROLE_ENDED, EventName.CHANGE_APPROVED,
+        EventName.ROLE_ENDED, EventName.CHANGE_APPROVED, EventName.MANDATE_REVOKED, EventName.MANDATE_HELD,
+        EventName.REVIEW_SETTLED,
         EventName.COUNTER_VISIT_OPENED, EventName.COUNTER_VISIT_ENDED,
         EventName.COUNTER_MANDATE_ASKED, EventName.COUNTER_GRANT_CHANGED, EventName.PAPER_REGISTERED,
         EventName.PAPER_REFUSED, EventName.CHILD_REGISTERED, EventName.LETTER_READ, EventName.LETTER_PRINTED,
     }
 )  # fmt: skip
 """What a page has a sentence for; the rest, such as a token that was renewed, says nothing new to anybody."""
-SAID_TO_STAFF: Final = frozenset({EventName.STAFF_LOOKED, EventName.STAFF_HELD})
+SAID_TO_STAFF: Final = frozenset(
+    {EventName.STAFF_LOOKED, EventName.STAFF_HELD, EventName.MANDATE_HELD, EventName.REVIEW_SETTLED}
+)
 """What staff read of their own work; the rest of it is the residents'."""
 _AT_ONCE: Final = 100
 

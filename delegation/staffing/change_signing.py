@@ -61,7 +61,8 @@ def check_signing(session: Session, parts: Parts, row: ChangeRow, login: Login) 
     """Every rule of the next signature: the proposer's first, then that of a second person.
 
     :raises Fault: `change.done`, `change.expired`, `change.signed`, `change.card`, `change.raised`,
-        or `change.proposer` when the proposer is no admin any more.
+        `change.proposer` when the proposer is no admin any more, or `staff.own_grant` to a party of the grant
+        that is held.
     """
     now, ward = parts.clock.now(), parts.ward.code
     if row.done_at is not None:
@@ -73,6 +74,9 @@ def check_signing(session: Session, parts: Parts, row: ChangeRow, login: Login) 
         raise Fault("change.signed")
     if not staff.is_card_proofed(session, ward, login.person, now):
         raise Fault("change.card")
+    grant = json.loads(row.content).get("grant")
+    if grant is not None:
+        staff.required_grant(session, ward, grant, login.person, now)
     if row.signatures == 0:
         return
     still = Role.ADMIN in staff.roles_now(session, ward, proposer, now)
@@ -96,7 +100,7 @@ def content_of(session: Session, parts: Parts, row: ChangeRow, locale: str) -> d
         "change": row.id,
         "kind": row.kind,
         "person": {"name": profile.name, "birth_date": profile.birth_date.isoformat()},
-        **{name: said[name] for name in ("role", "last", "cause", "placed") if name in said},
+        **{name: said[name] for name in ("role", "last", "cause", "placed", "signed") if name in said},
         "hash": row.hash,
     }
 
@@ -192,7 +196,7 @@ def _execute(unit: Unit, parts: Parts, row: ChangeRow) -> None:
     """
     content, now, person = json.loads(row.content), parts.clock.now(), PersonId(row.person)
     match ChangeKind(row.kind):
-        case ChangeKind.LIFT_HOLD:
+        case ChangeKind.LIFT_HOLD | ChangeKind.LIFT_GRANT_HOLD:
             _lift(unit, row, content["hold"], now)
         case ChangeKind.GIVE_ROLE:
             last = date.fromisoformat(content["last"])

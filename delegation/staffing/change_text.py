@@ -37,6 +37,13 @@ _TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
             "停止の種類：{cause}\n"
             "停止した日：{placed}\n\n"
         ),
+        "lift_grant_hold": (
+            "わたしは、{ward}の管理者として、次の委任の停止を解除することを承認します。\n\n"
+            "お願いした人：{name}、{birth}生まれ\n"
+            "委任状の日：{signed}\n"
+            "停止の種類：{cause}\n"
+            "停止した日：{placed}\n\n"
+        ),
         "give_role": (
             "わたしは、{ward}の管理者として、次の役割を与えることを承認します。\n\n"
             "役割を受ける人：{name}、{birth}生まれ\n"
@@ -54,6 +61,13 @@ _TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "lift_hold": (
             "As an administrator of {ward}, I approve lifting this hold.\n\n"
             "On: {name} (born {birth})\n"
+            "Kind of hold: {cause}\n"
+            "Placed on: {placed}\n\n"
+        ),
+        "lift_grant_hold": (
+            "As an administrator of {ward}, I approve lifting the hold on this mandate.\n\n"
+            "Given by: {name} (born {birth})\n"
+            "Mandate of: {signed}\n"
             "Kind of hold: {cause}\n"
             "Placed on: {placed}\n\n"
         ),
@@ -105,6 +119,7 @@ def render(content: Mapping[str, Any], template: str) -> str:
             last=_day(content, "last", locale),
             cause=_CAUSES[locale][content["cause"]] if "cause" in content else "",
             placed=_day(content, "placed", locale),
+            signed=_day(content, "signed", locale),
             hash=content["hash"][:_SHOWN_OF_HASH],
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -15,11 +15,11 @@ from assurance.roles import Role
 from assurance.wards import WardCode
 from card.dates import add_months, ward_day
 from card.faults import Fault
-from delegation.grant import HoldKind
+from delegation.grant import LIFTED_BY_TWO, HoldKind
 from delegation.parts import Parts
 from delegation.staffing import change_text, staff
 from delegation.staffing.tables import ChangeKind, ChangeRow
-from delegation.tables import HoldRow
+from delegation.tables import HoldRow, MandateRow
 
 STAYS_OPEN: Final = timedelta(days=7)
 LONGEST_ROLE_MONTHS: Final = 12
@@ -54,23 +54,32 @@ def _propose(unit: Unit, parts: Parts, by: PersonId, kind: ChangeKind, content: 
 
 
 def propose_lifting(unit: Unit, parts: Parts, login: Login | None, hold: str) -> str:
-    """Propose to lift a hold on a person.
+    """Propose to lift a hold on a person, or one of the ward's on a grant.
 
     :returns: the change's id.
-    :raises Fault: `login.needed`, `request.unknown_page`, `change.stale`, `staff.own`.
+    :raises Fault: `login.needed`, `request.unknown_page`, `change.stale`, `staff.own`, `staff.own_grant`.
     """
     login = staff.required_as(unit.session, parts, login, staff.ADMIN)
     row = unit.session.get(HoldRow, (unit.ward, hold)) if "\x00" not in hold else None
-    if row is None or row.kind != HoldKind.PERSON or row.lifted_at is not None:
+    if row is None or row.lifted_at is not None or row.cause not in LIFTED_BY_TWO:
         raise Fault("change.stale")
-    person = staff.required_person(unit.session, unit.ward, row.target, login.person)
-    content = {
-        "person": person,
-        "hold": row.id,
-        "cause": row.cause,
-        "placed": ward_day(row.placed_at).isoformat(),
-    }
-    return _propose(unit, parts, login.person, ChangeKind.LIFT_HOLD, content)
+    content = {"hold": row.id, "cause": row.cause, "placed": ward_day(row.placed_at).isoformat()}
+    match HoldKind(row.kind):
+        case HoldKind.PERSON:
+            person = staff.required_person(unit.session, unit.ward, row.target, login.person)
+            return _propose(unit, parts, login.person, ChangeKind.LIFT_HOLD, {"person": person, **content})
+        case HoldKind.GRANT:
+            concerning = _of_grant(unit, parts, row.target, login.person)
+            return _propose(unit, parts, login.person, ChangeKind.LIFT_GRANT_HOLD, {**concerning, **content})
+    raise Fault("change.stale")
+
+
+def _of_grant(unit: Unit, parts: Parts, id_: str, by: PersonId) -> dict[str, str]:
+    """Whose grant it is, which, and what tells it from her others in a text: when its mandate was signed."""
+    grant = staff.required_grant(unit.session, unit.ward, id_, by, parts.clock.now())
+    mandate = unit.session.get(MandateRow, (unit.ward, id_))
+    signed = grant.created_at if mandate is None else mandate.signed_at
+    return {"person": grant.principal, "grant": id_, "signed": ward_day(signed).isoformat()}
 
 
 def _known_role(text: str) -> Role:

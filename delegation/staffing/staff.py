@@ -25,6 +25,8 @@ ANY: Final = frozenset(Role)
 ADMIN: Final = frozenset({Role.ADMIN})
 LOOKS: Final = frozenset({Role.ADMIN, Role.AUDITOR})
 """Who sees who looked at whom."""
+REVIEWERS: Final = frozenset({Role.ADMIN, Role.STAFF})
+"""Who decides what becomes of a mandate whose certificate was revoked."""
 
 
 def is_held(session: Session, ward: WardCode, person: PersonId) -> bool:

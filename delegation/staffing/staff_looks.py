@@ -85,6 +85,11 @@ def look_at_grant(unit: Unit, parts: Parts, login: Login | None, id_: str) -> Gr
     return row
 
 
+def note_review(unit: Unit, parts: Parts, by: PersonId, row: GrantRow) -> None:
+    """A look at a mandate's review, which shows its principal alone."""
+    _note(unit, parts, by, PersonId(row.principal), Looked.REVIEW, row.id)
+
+
 def looks(session: Session, ward: WardCode, by: str = "") -> Sequence[LookRow]:
     """Who looked at whom, the newest first; of one staff member alone where one is named."""
     if "\x00" in by:  # PostgreSQL takes no such text, and nobody has such an id

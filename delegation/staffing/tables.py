@@ -15,6 +15,7 @@ class ChangeKind(StrEnum):
     """What takes two."""
 
     LIFT_HOLD = "lift_hold"
+    LIFT_GRANT_HOLD = "lift_grant_hold"
     GIVE_ROLE = "give_role"
     END_ROLE = "end_role"
 
@@ -25,6 +26,7 @@ class Looked(StrEnum):
     FOUND = "found"
     PERSON = "person"
     GRANT = "grant"
+    REVIEW = "review"
 
 
 class ChangeRow(SQLModel, table=True):

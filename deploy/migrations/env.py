@@ -10,6 +10,7 @@ import assurance.sealed
 import assurance.tables
 import delegation.audit.tables
 import delegation.offices.tables
+import delegation.revoked.tables
 import delegation.staffing.tables
 import delegation.tables
 import idp.tables
@@ -20,6 +21,7 @@ TABLES = (
     assurance.tables,
     delegation.audit.tables,
     delegation.offices.tables,
+    delegation.revoked.tables,
     delegation.tables,
     delegation.staffing.tables,
     idp.tables,

@@ -28,7 +28,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "audit": Command("idp.cli.audit", "app", "Judge the audit log."),
     "staff": Command("idp.cli.staff", "app", "Name a ward's first staff, and list who has which role."),
-    "mandate": Command("idp.cli.mandate", "app", "Judge a mandate from its file."),
+    "mandate": Command("idp.cli.mandate", "app", "Judge a mandate from its file; check a ward's anew."),
     "sandbox": Command("deploy.sandbox.run", "sandbox", "Run everything here, with a virtual card."),
     "bridge": Command("card.bridge.command", "bridge", "Let this user's browsers reach the card.", "card"),
     "bridge-key": Command("card.bridge.key", "make_key", "Make the key by which a PC is enrolled.", "card"),

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+import sqlalchemy as sa
 import typer
 from pydantic import ValidationError
 
-from assurance.database import Database, StorageUnavailable
+from assurance.database import Database, Installation, StorageUnavailable, connection_of, table_of
 from assurance.procedures import Procedures
 from assurance.sealed import Vault
 from assurance.wards import Ward
@@ -45,6 +46,13 @@ def deployment() -> Iterator[tuple[Database, Vault, list[Ward]]]:
         raise fail("The database does not answer; see DAIRI_DATABASE_URL.") from error
     finally:
         database.close()
+
+
+def is_sandbox(database: Database) -> bool:
+    """Whether a database is a sandbox's, which takes test cards, as no other does."""
+    with database.reading() as session:
+        kind = connection_of(session).execute(sa.select(table_of(Installation).c.kind)).scalar()
+    return kind == "sandbox"
 
 
 def chosen(wards: Sequence[Ward], code: str) -> Ward:

@@ -11,11 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
-import sqlalchemy as sa
 import typer
 
 from assurance import counter, people, roles
-from assurance.database import Database, Installation, connection_of, table_of
+from assurance.database import Database, connection_of
 from assurance.linking import LinkedCard
 from assurance.person import PersonId
 from assurance.sealed import Vault
@@ -30,7 +29,7 @@ from card.linking import link_on, verify_link
 from card.pages import load_catalogue
 from card.transport import Reader
 from card.trust import Trust
-from idp.cli.deployment import chosen, deployment, fail
+from idp.cli.deployment import chosen, deployment, fail, is_sandbox
 from idp.schema import is_current
 from idp.services import revocation_of
 from idp.settings import Settings
@@ -55,10 +54,9 @@ def _explained() -> Iterator[None]:
 def _trust(database: Database) -> Trust:
     """The roots of the deployment; a sandbox's database takes test cards, and no other does."""
     settings = Settings()
-    with database.reading() as session:
-        kind = connection_of(session).execute(sa.select(table_of(Installation).c.kind)).scalar()
+    test_cards = is_sandbox(database)
     try:
-        return Trust.from_files(settings.trust_folder, revocation_of(settings), test_cards=kind == "sandbox")
+        return Trust.from_files(settings.trust_folder, revocation_of(settings), test_cards=test_cards)
     except (OSError, ValueError) as error:
         raise fail(f"DAIRI_TRUST_FOLDER cannot be read: {error}") from error
 

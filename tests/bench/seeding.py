@@ -96,8 +96,9 @@ def code_form(code: str) -> str:
 
 
 def environment_of(folder: Path, url: str, port: int) -> dict[str, str]:
-    """The settings of a service, with a master key of its own."""
-    MasterKeys.generate().save(folder / "master.key")
+    """The settings of a service, with a master key of its own; one that is there is kept."""
+    if not (folder / "master.key").exists():
+        MasterKeys.generate().save(folder / "master.key")
     return {
         "DAIRI_DATABASE_URL": url,
         "DAIRI_MASTER_KEY_FILE": str(folder / "master.key"),
@@ -116,7 +117,8 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
     return Settings.model_validate(values | {"wards": json.loads(environment["DAIRI_WARDS"])})
 
 
-def _grant(delegate: str, principal: str, now: datetime) -> dict[str, Any]:
+def grant_between(delegate: str, principal: str, now: datetime) -> dict[str, Any]:
+    """An active grant, as a row."""
     return {
         "ward": WARD, "id": new_id(), "version": 3, "state": "active", "principal": principal,
         "delegate": delegate, "basis": "voluntary", "mode": "agent",
@@ -132,7 +134,7 @@ def add_grants(environment: Mapping[str, str], count: int) -> None:
     database, _ = open_database(settings_of(environment))
     now, insert = SystemClock().now(), sa.insert(table_of(GrantRow))
     for first in range(0, count, _AT_ONCE):
-        grants = [_grant(new_id(), new_id(), now) for _ in range(min(_AT_ONCE, count - first))]
+        grants = [grant_between(new_id(), new_id(), now) for _ in range(min(_AT_ONCE, count - first))]
         with database.writing_engine.begin() as connection:
             connection.execute(insert, grants)
     database.close()
@@ -212,7 +214,7 @@ def _people(unit: Unit, services: Services, environment: Mapping[str, str], card
         person, principal = (proven_person(unit, services, name) for name in ("由紀", "花子"))
         shown = registered(unit, services.vault, person, CardAuthentication(now, revocation_checked=True))
         login, _ = sessions.begin(unit, services, request, person, shown)
-        grant = _grant(person, principal, now)
+        grant = grant_between(person, principal, now)
         connection.execute(sa.insert(table_of(GrantRow)), grant)
         row = unit.session.get(GrantRow, (unit.ward, grant["id"]))
         for codes in acting:

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import ReasonFlags
 from playwright.sync_api import Browser, Route
 
 from tests.delegation.conftest import (
     Resident,
+    Town,
     app,
     authority,
     cards,
@@ -20,14 +22,15 @@ from tests.delegation.conftest import (
     thresholds,
     town,
 )
+from tests.delegation.revoked.conftest import Rechecked, rechecked
 from tests.delegation.staff_town import Ward, sign, ward_office
 from tests.delegation.test_acting import act, by_passkey
 from tests.end_to_end.conftest import chromium, findings, pictures
 from tests.idp.conftest import WardSystem
 
 __all__ = [
-    "app", "authority", "cards", "linked", "mail", "new_system", "pictures", "portal", "services",
-    "staff", "thresholds", "town", "ward_office",
+    "app", "authority", "cards", "linked", "mail", "new_system", "pictures", "portal", "rechecked",
+    "services", "staff", "thresholds", "town", "ward_office",
 ]  # fmt: skip
 
 
@@ -50,6 +53,22 @@ def served(who: Resident) -> Callable[[Route], None]:
         route.fulfill(status=got.status_code, headers=told, body=got.content)
 
     return answer
+
+
+def judged(
+    browser: Browser, town: Town, pages: list[tuple[str, Resident, str]], pictures: Path
+) -> list[object]:
+    """What axe-core finds at pages in each language."""
+    found: list[object] = []
+    for locale in ("ja", "en"):
+        for name, who, path in pages:
+            with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+                context.route("**/*", served(who))
+                page = context.new_page()
+                page.goto(f"{town.services.ward.origin}{path}?lang={locale}")
+                assert page.locator("h1").count() == 1
+                found += findings(page, pictures / f"staff-{name}-{locale}")
+    return found
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -81,13 +100,20 @@ def test_staff_pages_are_for_everybody(
         ("change-theirs", jiro, waiting),
         ("refused", ichiro, f"/staff/people/{ichiro.person}"),
     ]
-    found = []
-    for locale in ("ja", "en"):
-        for name, who, path in pages:
-            with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
-                context.route("**/*", served(who))
-                page = context.new_page()
-                page.goto(f"{told.services.ward.origin}{path}?lang={locale}")
-                assert page.locator("h1").count() == 1
-                found += findings(page, pictures / f"staff-{name}-{locale}")
-    assert found == []
+    assert judged(browser, told, pages, pictures) == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.timeout(600)
+def test_reviews_of_revoked_certificates_are_for_everybody(
+    rechecked: Rechecked, ward_office: Ward, browser: Browser, pictures: Path
+) -> None:
+    told, ichiro = ward_office.town, ward_office.ichiro
+    grants = [told.active(), told.active(procedure=["kaigo.plan.notify"])]
+    rechecked.revoke(told.hanako, ReasonFlags.affiliation_changed)
+    pages = [
+        ("reviews", ichiro, "/staff/reviews"),
+        ("review", ichiro, f"/staff/reviews/{grants[0]}"),
+        ("reviews-home", ichiro, "/staff"),
+    ]
+    assert judged(browser, told, pages, pictures) == []

@@ -82,6 +82,7 @@ def home_routes(parts: Parts) -> APIRouter:
             "roles": sorted(held),
             "admin": bool(held & staff.ADMIN),
             "counter": Role.STAFF in held,
+            "reviews": bool(held & staff.REVIEWERS),
         }
         return pages.render(
             request, "delegation/staff/home.html", context | {"looks": bool(held & staff.LOOKS)}

@@ -18,7 +18,7 @@ from assurance.roles import Role
 from card.faults import Fault
 from delegation import registry, usability
 from delegation.assured import PROVEN
-from delegation.grant import CurrentState, GrantState, HoldKind
+from delegation.grant import LIFTED_BY_TWO, CurrentState, GrantState, HoldKind
 from delegation.offices.tables import DesignationRow
 from delegation.parts import Parts
 from delegation.staffing import staff, staff_holds
@@ -109,8 +109,10 @@ class TrailHold:
     """A hold on the grant or on one of its parties.
 
     :param on: `grant`, `principal` or `delegate`.
+    :param lifts: its id, where staff may lift it from here.
     """
 
+    lifts: str | None
     on: str
     cause: str
     by: str
@@ -166,7 +168,14 @@ def _holds(session: Session, parts: Parts, row: GrantRow, delegates: Collection[
         *(("delegate", HoldKind.PERSON, delegate) for delegate in delegates),
     ]
     found = [
-        TrailHold(on, hold.cause, _part(row, delegates, hold.placed_by), hold.placed_at, hold.lifted_at)
+        TrailHold(
+            hold.id if on == "grant" and hold.cause in LIFTED_BY_TWO and hold.lifted_at is None else None,
+            on,
+            hold.cause,
+            _part(row, delegates, hold.placed_by),
+            hold.placed_at,
+            hold.lifted_at,
+        )
         for on, kind, target in targets
         for hold in staff_holds.holds_on(session, parts.ward.code, kind, target)
     ]

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from delegation.revoked.consequence import REVIEW_TAKES
+from delegation.revoked.tables import RevokedMandateRow
 from tests.delegation.conftest import Resident
 from tests.delegation.counter.conftest import Clerk
 from tests.delegation.counter.test_papers import paper
@@ -72,6 +74,23 @@ def change(side: Side) -> Value:
     return Value(side.once("change", make))
 
 
+def review(side: Side) -> Value:
+    """A grant whose mandate waits for staff."""
+
+    def make() -> str:
+        grant, services = side.grant("active"), side.services
+        now = services.clock.now()
+        with services.database.writing(services.ward.code) as unit:
+            unit.session.merge(
+                RevokedMandateRow(
+                    ward=unit.ward, grant=grant, reason="unspecified", seen_at=now, hold_at=now + REVIEW_TAKES
+                )
+            )
+        return grant
+
+    return Value(side.once("review", make))
+
+
 def invited(side: Side) -> tuple[str, str]:
     """A membership that waits for its yes, and its handle."""
 
@@ -137,6 +156,7 @@ STAFF_KINDS: Final[Mapping[str, Callable[[Side], Value]]] = {
     "letter": letter,
     "hold": hold,
     "change": change,
+    "review": review,
     "office": lambda side: Value(side.office.id),
     "member": lambda side: Value(side.office.member(side.office.mori).id),
     "invited": lambda side: Value(invited(side)[0]),
