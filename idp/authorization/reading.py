@@ -124,7 +124,8 @@ def reading_routes(services: Services) -> APIRouter:
                 AuthorizationRequest.from_payload(interaction.payload),
                 _attributes(interaction),
             )
-            if login is None or attributes is None or not interaction.needed.is_met_by(login, now):
+            met = login is not None and interaction.needed.is_met_by(login, now)
+            if login is None or attributes is None or not (met and asked.is_meant_for(login.person)):
                 return see_other(services.address(f"/authorize/resume?i={i}"))
             if Role.STAFF not in staff.roles_now(unit.session, unit.ward, login.person, now):
                 return _refuse(unit, services, i, asked, "only staff of the ward read cards at the counter")

@@ -84,6 +84,10 @@ class AuthorizationRequest:
             return now
         return None if self.max_age is None else now - timedelta(seconds=self.max_age)
 
+    def is_meant_for(self, person: PersonId) -> bool:
+        """Whether this person may answer it (OIDC Core §3.1.2.1, `id_token_hint`)."""
+        return self.person in {None, person}
+
     @property
     def may_act(self) -> bool:
         """Whether a delegated token could hold anything of what is asked for."""

@@ -91,7 +91,7 @@ def _begin(services: Services, request: Request, parameters: dict[str, str]) -> 
             person = _hinted(unit, services, parameters.get("id_token_hint"), client)
             asked, now = replace(asked, person=person), services.clock.now()
             login = sessions.current(unit.session, services, request)
-            meant = login is None or _is_meant(login, asked)
+            meant = login is None or asked.is_meant_for(login.person)
             not_before = asked.not_before(now) if meant else now
             again = asked.asks_again or not meant
             ready = not again and Needed(asked.requirement, not_before).is_met_by(login, now)
@@ -100,10 +100,6 @@ def _begin(services: Services, request: Request, parameters: dict[str, str]) -> 
         except Refused as refused:
             return _refuse(services, parameters["redirect_uri"], parameters.get("state"), refused)
         return _ask(unit, services, asked, not_before=not_before, ready=ready)
-
-
-def _is_meant(login: Login, asked: AuthorizationRequest) -> bool:
-    return asked.person is None or login.person == asked.person
 
 
 def _refuse(services: Services, redirect_uri: str, state: str | None, refused: Refused) -> Response:
@@ -136,9 +132,9 @@ def resume_routes(services: Services) -> APIRouter:
             if login is None or not interaction.needed.is_met_by(login, services.clock.now()):
                 return see_other(services.address(f"/login?i={i}"))
             asked = AuthorizationRequest.from_payload(interaction.payload)
-            if asked.printed and _is_meant(login, asked):
+            if asked.printed and asked.is_meant_for(login.person):
                 return reading.go_on(unit, services, request, interaction, login, asked)
-            if _is_meant(login, asked):
+            if asked.is_meant_for(login.person):
                 response = acting.go_on(unit, services, request, i, login, asked)
             else:
                 response = _refuse(services, asked.redirect_uri, asked.state, _SOMEONE_ELSE)
@@ -154,7 +150,7 @@ def resume_routes(services: Services) -> APIRouter:
             login = sessions.current(unit.session, services, request)
             asked = AuthorizationRequest.from_payload(interaction.payload)
             met = interaction.needed.is_met_by(login, services.clock.now())
-            if login is None or asked.printed or not (met and _is_meant(login, asked)):
+            if login is None or asked.printed or not (met and asked.is_meant_for(login.person)):
                 return see_other(services.address(f"/login?i={i}"))
             grant = acting.chosen(unit, services, login, asked, form.one("acting"))
             response = issue_code(unit, services, login, asked, grant)

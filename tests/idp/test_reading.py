@@ -155,6 +155,22 @@ def test_staff_whose_role_ends_meanwhile_hand_nothing_over(
     assert returned(say_yes(browser, services, i))["error"] == "access_denied"
 
 
+def test_oidc_core_3_1_2_1_someone_else_than_the_hint_names_hands_nothing_over(
+    browser: TestClient, services: Services, system: WardSystem, clerk: PersonId, log_in: LogIn
+) -> None:
+    hint = redeem(system, returned(authorize(browser, system))["code"]).json()["id_token"]
+    request = asked(services, ask(browser, system, id_token_hint=hint))
+    bring(browser, request, write_printed(HANAKO))
+    (i,) = parse_qs(urlsplit(request.cancel_uri).query)["i"]
+    follow(browser, browser.get(f"/card/done?i={i}"))
+    other = log_in(name="職員\u3000二郎")
+    with services.database.writing(services.ward.code) as unit:
+        roles.give(unit, other, Role.STAFF, services.clock.now(), None)
+    answer = say_yes(browser, services, i)
+    assert answer.headers["location"] == f"/authorize/resume?i={i}"
+    assert returned(browser.get(answer.headers["location"]))["error"] == "login_required"
+
+
 def test_a_system_that_is_not_registered_for_it_is_refused_by_rfc_9396_5(
     browser: TestClient, portal: WardSystem, clerk: PersonId
 ) -> None:
