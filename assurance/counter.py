@@ -42,7 +42,10 @@ def _holder(
             (IdentifierKind.CARD_SIGNATURE, card.signature),
         )
     } - {None}
-    if len(holders) > 1 or not holders <= named or (not holders and named - set(not_these)):
+    is_one_of_them = not holders.isdisjoint(not_these)  # who linked this card at home in the meantime
+    if len(holders) > 1 or not holders <= named or is_one_of_them:
+        raise Fault("counter.known")
+    if not holders and named - set(not_these):
         raise Fault("counter.known")
     return holders.pop() if holders else None
 

@@ -39,6 +39,8 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "counter.visit_over": FaultKind(404, "design: a visit is bound to one login and ends"),
     "counter.unknown_card": FaultKind(404, "design: an unknown card is matched to nobody"),
     "counter.unchecked": FaultKind(503, "design: a person is found by a card of good status"),
+    "counter.card_over": FaultKind(404, "design: two people, on one day"),
+    "counter.nobody": FaultKind(400, "design: staff find people by exact name and birth date"),
     "counter.self": FaultKind(403, "design: neither of two staff is a party"),
     "counter.party": FaultKind(403, "design: neither of two staff is a party"),
     "paper.number": FaultKind(400, "design: a paper number works once"),

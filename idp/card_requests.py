@@ -161,7 +161,8 @@ def receive(
     return id_, answers.keep(unit, services, id_, asked | brought)
 
 
-def _judge(services: Services, brought: Brought) -> CardEvidence | CardRejected:
+def judge(services: Services, brought: Brought) -> CardEvidence | CardRejected:
+    """What one key of a card signed; see `verify_signed_by_card`."""
     kept, now = brought.answer, services.clock.now()
     try:
         evidence = verify_signed_by_card(
@@ -241,7 +242,7 @@ def finish(
     ends: bool = False,
 ) -> Response:
     """Act on what a card signed, once; see `settle`."""
-    judged = _judge(services, brought)
+    judged = judge(services, brought)
     return settle(services, request, brought, judged, act, refusal=refusal, back=back, ends=ends)
 
 

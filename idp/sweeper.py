@@ -16,7 +16,7 @@ from assurance.database import Database, StorageUnavailable, table_of
 from assurance.tables import ChallengeRow
 from assurance.wards import WardCode
 from card.clock import Clock
-from delegation.counter.tables import PaperEntryRow, VisitRow
+from delegation.counter.tables import CounterCardRow, PaperEntryRow, VisitRow
 from delegation.tables import NoticeRow
 from idp.tables import (
     AuthorizationRow,
@@ -36,6 +36,7 @@ _EXPIRING: Final = tuple(
         ChallengeRow,
         NoticeRow,
         VisitRow,
+        CounterCardRow,
         PaperEntryRow,
         InteractionRow,
         CodeRow,

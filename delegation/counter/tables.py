@@ -1,4 +1,4 @@
-"""Tables of the counter: visits, what two staff entered from paper, and what they attested."""
+"""Tables of the counter: visits, cards to register, and what two staff entered from paper and attested."""
 
 from datetime import datetime
 
@@ -31,6 +31,26 @@ class VisitRow(SQLModel, table=True):
     began_at: datetime = time_column()
     expires_at: datetime = time_column()
     ended_at: datetime | None = time_column(nullable=True)
+
+
+class CounterCardRow(SQLModel, table=True):
+    """A card that one staff member had read to register its holder, until another confirms it: then it goes.
+
+    :param staff: who had it read.
+    :param card: sealed, as `assurance.kept_card` writes it; None until it signed.
+    :param choice: sealed: whom the first staff member says its holder is; None until they did.
+    """
+
+    __tablename__ = "counter_card"
+    __table_args__ = (Index("counter_card_expires_at", "ward", "expires_at"),)
+
+    ward: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    staff: str
+    card: bytes | None = None
+    choice: bytes | None = None
+    began_at: datetime = time_column()
+    expires_at: datetime = time_column()
 
 
 class PaperEntryRow(SQLModel, table=True):

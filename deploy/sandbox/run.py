@@ -141,7 +141,8 @@ A care office: its administrator 桜井道子 (sakurai@example.jp), the care man
  15. 職員一郎: {layout.portal}/counter, カードから写す: he logs in with his card; then
      Suzuki lays his own, agrees with his PIN, and sees what the form is filled in with (書かない窓口).
  16. Hanako: on the resident's page add デジタル認証アプリ, choose what her phone answers, and log in with it.
- 17. Hanako: {layout.issuers[NEIGHBOUR]}/account is 世田谷区, next door; her card is another person there.
+ 17. 職員一郎: /counter, カードを登録する, for 高橋和子, whom nobody knows yet; 職員二郎 confirms it there.
+ 18. Hanako: {layout.issuers[NEIGHBOUR]}/account is 世田谷区, next door; her card is another person there.
 
 Trying your own system: `dairi client add` registers it, and the login page lets you pick any of these people.
 In another shell, after `. {layout.folder}/environment`: `.venv/bin/dairi audit verify`.

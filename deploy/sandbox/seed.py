@@ -71,6 +71,10 @@ RESIDENTS: Final = (
 )
 
 
+NEWCOMER: Final = Holder("高橋\u3000和子", date(1952, 10, 8), "2", "東京都渋谷区恵比寿３番３号")
+"""Whom no ward knows yet: two staff register her at the counter."""
+
+
 def _make_cards(authority: TestAuthority, layout: Layout, now: datetime) -> None:
     holders = (*(resident.holder for resident in RESIDENTS), *STAFF)
     for number, holder in enumerate(holders, 1):
@@ -79,6 +83,8 @@ def _make_cards(authority: TestAuthority, layout: Layout, now: datetime) -> None
     hanako = RESIDENTS[0].holder  # her next card: unknown here until she links it, or the counter does
     renewed = authority.issue_card(hanako, now, pin=PIN, password=PASSWORD, label=RENEWED)
     save_card(renewed, layout.deck / f"{len(holders) + 1:02d}.json")
+    newcomer = authority.issue_card(NEWCOMER, now, pin=PIN, password=PASSWORD)
+    save_card(newcomer, layout.deck / f"{len(holders) + 2:02d}.json")
 
 
 def _app_key(layout: Layout, ward: WardCode) -> Path:

@@ -398,6 +398,12 @@ def test_a_card_that_ended_is_nobodys_ever_again(home: Home) -> None:
     assert refused(lambda: home.relink("old", other)) == "counter.taken"
 
 
+def test_who_linked_the_card_meanwhile_is_none_of_those_whom_its_holder_is_not(home: Home) -> None:
+    home.revoke("old")
+    home.link("new")
+    assert refused(lambda: home.register("new", not_these=[home.person])) == "counter.known"
+
+
 def test_a_card_that_she_withdrew_comes_back_at_the_counter_alone(home: Home) -> None:
     home.revoke("old")
     home.link("new")

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from delegation.pages.counter.cards import card_routes
 from delegation.pages.counter.children import child_routes
 from delegation.pages.counter.grants import counter_grant_routes
 from delegation.pages.counter.letters import letter_routes
@@ -16,6 +17,7 @@ def counter_routes(parts: Parts) -> APIRouter:
     router = APIRouter()
     for routes in (
         visit_routes,
+        card_routes,
         request_routes,
         counter_grant_routes,
         paper_routes,

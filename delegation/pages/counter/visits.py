@@ -10,13 +10,13 @@ from assurance import people
 from card.pages import LOCALES
 from card.pages.forms import see_other
 from delegation import registry
-from delegation.counter import at_counter, visiting
+from delegation.counter import at_counter, read_cards, visiting
 from delegation.pages.counter import entering
 from delegation.pages.staff.view import ask_for
 from delegation.pages.view import Form, view
 from delegation.parts import Parts
 
-_LANGUAGES: Final = (("ja", "日本語"), ("en", "English"))
+LANGUAGES: Final = (("ja", "日本語"), ("en", "English"))
 
 
 def visit_routes(parts: Parts) -> APIRouter:
@@ -31,7 +31,16 @@ def visit_routes(parts: Parts) -> APIRouter:
             return ask_for(parts, "/counter")
         with database.reading(ward.code) as session:
             visit = visiting.current(session, parts, staff)
-        context = {"base": base, "languages_read": _LANGUAGES, "visit": None if visit is None else visit.id}
+            cards = [
+                (id_, since, first == staff.person)
+                for id_, first, since in read_cards.waiting(session, parts)
+            ]
+        context = {
+            "base": base,
+            "languages_read": LANGUAGES,
+            "visit": None if visit is None else visit.id,
+            "cards": cards,
+        }
         return pages.render(request, "delegation/counter/desk.html", context, leads_out=True)
 
     @router.post("/counter/read")

@@ -7,7 +7,7 @@ from tests.delegation.conftest import Resident
 from tests.delegation.counter.test_papers import paper
 from tests.idp.wall.entry import Entry, Kinds, Own, entry
 from tests.idp.wall.sides import Side
-from tests.idp.wall.staff_kinds import CHILD, visit_of
+from tests.idp.wall.staff_kinds import CHILD, read_card, visit_of
 
 _VISIT: Final = "/counter/visits/{id_}"
 
@@ -19,6 +19,11 @@ def _visit(side: Side, resident: Resident) -> Own:
 
 def _in_visit(spends: str = "", **places: Kinds) -> tuple[Entry]:
     return (entry("ichiro", own=_visit, spends=spends, id_="visit", **places),)
+
+
+def _read_card(side: Side, resident: Resident) -> Own:
+    """A card waits for the choice of who had it read."""
+    return Own({"id_": read_card(side, resident), "choice": side.town.hanako.person})
 
 
 COUNTER: Final[Mapping[str, tuple[Entry, ...]]] = {
@@ -35,6 +40,13 @@ COUNTER: Final[Mapping[str, tuple[Entry, ...]]] = {
     f"POST {_VISIT}/grants/{{grant}}/pause": _in_visit(grant="active"),
     f"POST {_VISIT}/grants/{{grant}}/resume": _in_visit(grant="active"),
     f"POST {_VISIT}/grants/{{grant}}/end": _in_visit("proposed", grant="proposed"),
+    "GET /counter/cards/new": (entry("ichiro"),),
+    "POST /counter/cards/new": (entry("ichiro", fixed={"language": "ja"}),),
+    "GET /counter/cards/done": (entry("ichiro"),),
+    "GET /counter/cards/{id_}": (entry("ichiro", id_=("chosen card", "read card")),),
+    "POST /counter/cards/{id_}/choose": (entry("ichiro", own=_read_card, id_="read card", choice="person"),),
+    "POST /counter/cards/{id_}/confirm": (entry("ichiro", id_=("chosen card", "read card")),),
+    "POST /counter/cards/{id_}/drop": (entry("ichiro", id_=("chosen card", "read card")),),
     "GET /counter/papers/new": (entry("ichiro"),),
     "POST /counter/papers/new": (entry("ichiro", alike="number", fixed=paper(), number="paper"),),
     "GET /counter/children/new": (entry("ichiro"),),

@@ -9,6 +9,7 @@ from delegation.revoked.tables import RevokedMandateRow
 from tests.delegation.conftest import Resident
 from tests.delegation.counter.conftest import Clerk
 from tests.delegation.counter.test_papers import paper
+from tests.idp.steps import bring, link_answer
 from tests.idp.wall.sides import Side, Value
 
 CHILD: Final = {
@@ -29,6 +30,23 @@ def _named(page: Any, before: str) -> set[str]:
 def visit_of(side: Side, clerk: Resident) -> str:
     assert isinstance(clerk, Clerk)
     return clerk.visit(side.town.hanako.card).rpartition("/")[2]
+
+
+def read_card(side: Side, clerk: Resident) -> str:
+    """A card that was read to be registered: Hanako's own, which is hers already."""
+    assert isinstance(clerk, Clerk)
+    page = clerk.post("/counter/cards/new", language="ja")
+    brought = bring(clerk, link_answer(clerk, clerk.request_of(page), side.town.hanako.card))
+    return str(clerk.get(brought.headers["location"]).headers["location"]).rpartition("/")[2]
+
+
+def chosen_card(side: Side) -> str:
+    """One that waits for its second staff member."""
+    jiro = side.logged_in("jiro")
+    id_ = read_card(side, jiro)
+    answer = jiro.post(f"/counter/cards/{id_}/choose", choice=side.town.hanako.person)
+    assert answer.status_code == 303, answer.text
+    return id_
 
 
 def entered(side: Side, path: str, by: tuple[str, ...], **form: Any) -> str:
@@ -151,6 +169,8 @@ STAFF_KINDS: Final[Mapping[str, Callable[[Side], Value]]] = {
     "colleague": lambda side: Value(side.people["saburo"].person),
     "staff login": lambda side: Value(side.cookies(side.logged_in("ichiro").http)["login"]),
     "visit": lambda side: Value(visit_of(side, side.logged_in("jiro"))),
+    "read card": lambda side: Value(read_card(side, side.logged_in("jiro"))),
+    "chosen card": lambda side: Value(chosen_card(side)),
     "paper": lambda side: Value(entered(side, "papers", ("jiro",), **paper())),
     "child's paper": lambda side: Value(entered(side, "children", ("jiro",), **CHILD)),
     "letter": letter,
