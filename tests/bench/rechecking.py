@@ -81,9 +81,14 @@ def _publish(authority: TestAuthority, serials: list[int], services: Services) -
     )
     others = range(_FIRST_SERIAL, _FIRST_SERIAL + LISTED - len(serials))
     reason = x509.CRLReason(x509.ReasonFlags.superseded)
-    for serial in (*others, *serials):
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
-        builder._revoked_certificates.append(entry.add_extension(reason, critical=False).build())
+    builder._revoked_certificates = [
+        x509.RevokedCertificateBuilder()
+        .serial_number(serial)
+        .revocation_date(now)
+        .add_extension(reason, critical=False)
+        .build()
+        for serial in (*others, *serials)
+    ]
     (authority.crl_folder / "signature.crl").write_bytes(
         builder.sign(root.key, SHA256()).public_bytes(Encoding.DER)
     )

@@ -452,6 +452,10 @@ def test_the_command_puts_cards_on_the_reader_that_fail_at_the_command_that_was_
     save_card(laid, tmp_path / "card.json")
     with virtual_cards(tmp_path, "--failing", failing, "--after", "5") as cards:
         assert outcome() == code
+        for _ in range(50):  # the program that was told first may be the slower one
+            if (cards.inserted() is not None) == lies:
+                break
+            time.sleep(0.1)
         assert cards.inserted() == (laid.label if lies else None)
         cards.insert(laid.label)
         assert outcome() is None
