@@ -12,8 +12,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
-import psutil
 from starlette.datastructures import Address
+
+with suppress(ModuleNotFoundError):  # Linux does without it, and so does an installation of the service
+    import psutil
 
 _End = tuple[IPv4Address | IPv6Address, int]
 _TABLES: Final = {4: Path("/proc/net/tcp"), 6: Path("/proc/net/tcp6")}
@@ -73,7 +75,7 @@ def _holds_for_us(client: Address, server: Address) -> bool:
         return False
 
 
-def _holder(ends: tuple[_End, _End]) -> psutil.Process | None:
+def _holder(ends: tuple[_End, _End]) -> "psutil.Process | None":
     try:
         for connection in psutil.net_connections("tcp"):
             if _ends(connection) == ends:
